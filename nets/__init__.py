@@ -1,0 +1,1 @@
+"""Small networks, their training, and the programs read out of them."""
