@@ -107,7 +107,8 @@ class Faithfulness:
         variance_explained: share of the variance of the held-out centred logits that functions of the law explain.
         network: the network's own predictions, shape (cells,).
         keep_only, remove_only, remove_random: predictions, shape (cells,), of the network with only its key
-            frequencies kept in the weights, with them removed, and with random frequencies of equal energy removed; None where not done.
+            frequencies kept in the weights, with them removed, and with random
+            frequencies of equal energy removed; None where not done.
     """
 
     agreement: float
@@ -130,8 +131,8 @@ class Candidate:
         form: what kind of description the program is.
         text: how the answer prints where it is no Program (tables, circuit); None otherwise.
         bits: the description length of ``text``; None where the program's own bits serve.
-        minimal: True when no program of fewer bits in the language agrees with the examples; a number is the lower bound
-            reached; None when nothing is known.
+        minimal: True when no program of fewer bits in the language agrees with the examples; a number is the lower
+            bound reached; None when nothing is known.
         extraction_seconds: the part of the method's time so far that went into reading a program out of a network.
         faithfulness: for a program read out of a network.
         weights: arrays to store with the record, by name.
