@@ -159,7 +159,7 @@ _RING = (
 _FIELD = (
     Production("/", 5, _divide, "{0}/{1}", ("value", "value"), 20, (20, 21),
                inverses=(_undo_divide_left, _undo_divide_right), symbolic=lambda x, y: x / y),
-    Production("neg", 6, lambda c, x: (c.modulus - x) % c.modulus, "-{0}", ("value",), 15, (20,),
+    Production("neg", 6, lambda c, x: (c.modulus - x) % c.modulus, "-{0}", ("value",), 20, (21,),
                inverses=(lambda c, r, _: (c.modulus - r) % c.modulus,), symbolic=lambda x: -x),
     Production("square", 6, lambda c, x: (x * x) % c.modulus, "{0}**2", ("value",), 30, (31,),
                inverses=(None,), symbolic=lambda x: x**2),
