@@ -1,0 +1,186 @@
+"""From what the user asked to the chains of runs: every check that can fail fails here, before anything runs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+from bench.errors import UserError, nearest
+from bench.method import Method
+from bench.record import Outcome, RunSpec
+from bench.registry import LoadedTask, load_method, load_task
+from bench.schedule import Chain, default_grid
+from synth.language import DEFAULTS, language_names
+
+DEFAULT_METHODS = ("enumerate", "mitm", "interpolate", "spectral", "bilinear", "transformer", "bilinear+law", "lookup")
+DEFAULT_SEEDS = 3
+DEFAULT_SECONDS = 5.0
+DEFAULT_MEMORY_MIB = 2048
+SPLITS = ("cells", "pairs")
+DEVICES = ("auto", "cpu", "cuda")
+RETRYABLE = tuple(x.value for x in Outcome)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What will run.
+
+    Attributes:
+        task: the task, loaded and checked.
+        methods: label -> method, in the order asked.
+        chains: one a method.
+        out: the results folder; ``folder`` is this task's within it.
+        grid: the sizes, descending, whether adaptive or asked for.
+    """
+
+    task: LoadedTask
+    methods: Mapping[str, Method]
+    chains: Sequence[Chain]
+    out: Path
+    grid: Sequence[int]
+    adaptive: bool
+    seeds: int
+    seconds: float
+    noise: float
+    split: str
+    language: str
+
+    @property
+    def folder(self) -> Path:
+        return self.out / self.task.slug
+
+
+def plan(
+    task: str,
+    task_flags: Mapping[str, str],
+    *,
+    methods: Sequence[str] = (),
+    examples: Sequence[str | int] = (),
+    fractions: Sequence[str | float] = (),
+    seeds: int = DEFAULT_SEEDS,
+    seconds: float = DEFAULT_SECONDS,
+    memory_mib: int = DEFAULT_MEMORY_MIB,
+    threads: int = 1,
+    device: str = "auto",
+    noise: float = 0.0,
+    split: str = "cells",
+    language: str | None = None,
+    out: str | Path = "results",
+) -> Plan:
+    """Check every argument and lay out the runs.
+
+    Raises:
+        UserError: anything that the user should mend; the message is one line.
+    """
+    _at_least("--seeds", seeds, 1)
+    _at_least("--threads", threads, 1)
+    _at_least("--memory-mib", memory_mib, 64)
+    if not (math.isfinite(seconds) and seconds > 0):
+        raise UserError(f"--seconds: expected a positive number of seconds, got {seconds:g}")
+    if not 0 <= noise < 1:
+        raise UserError(f"--noise: expected a probability from 0 up to 1, got {noise:g}")
+    _one_of("--split", split, SPLITS)
+    _one_of("--device", device, DEVICES)
+    loaded = load_task(task, dict(task_flags))
+    carrier, cells = loaded.task.carrier, len(loaded.task.domain)
+    if language is not None:
+        _one_of("--language", language, language_names(carrier.kind))
+    chosen = language or DEFAULTS[carrier.kind]
+    asked = _sizes(examples, fractions, cells)
+    grid = asked or default_grid(cells)
+    found = {}
+    chains: list[Chain] = []
+    for ref in methods or DEFAULT_METHODS:
+        method, params, source = load_method(ref)
+        specs = [
+            (
+                n,
+                [
+                    RunSpec(
+                        task_ref=loaded.ref, task=loaded.name, task_version=loaded.version,
+                        task_params=dict(loaded.params), task_fingerprint=loaded.task.fingerprint,
+                        method_ref=ref, method=method.name, method_version=method.version, method_params=dict(params),
+                        method_source=source, family=method.family, carrier=carrier.name, carrier_size=carrier.size,
+                        cells=cells, language=chosen, n=n, data_seed=seed, method_seed=seed, split=split, noise=noise,
+                        seconds=float(seconds), memory_mib=memory_mib, threads=threads,
+                        device=_device(device) if method.family == "nets" else "cpu",
+                    )
+                    for seed in range(seeds)
+                ],
+            )
+            for n in grid
+        ]  # fmt: skip
+        label = specs[0][1][0].method_label
+        if label in found:
+            continue
+        found[label] = method
+        chains.append(Chain(label, specs, adaptive=not asked, trains=method.trains))
+    return Plan(loaded, found, chains, Path(out), grid, not asked, seeds, seconds, noise, split, chosen)
+
+
+def _sizes(examples: Sequence[str | int], fractions: Sequence[str | float], cells: int) -> tuple[int, ...]:
+    """The sizes asked for, descending; empty when the default grid is wanted."""
+    if examples and fractions:
+        raise UserError("--examples and --fractions: give one of the two")
+    sizes: set[int] = set()
+    for text in examples:
+        try:
+            n = int(text)
+        except ValueError:
+            raise UserError(f"--examples: expected whole numbers, got {text!r}") from None
+        if not 0 <= n <= cells:
+            raise UserError(f"--examples: expected 0 to {cells}, the cells of the task, got {n}")
+        sizes.add(n)
+    for text in fractions:
+        try:
+            fraction = float(text)
+        except ValueError:
+            raise UserError(f"--fractions: expected numbers from 0 to 1, got {text!r}") from None
+        if not 0 <= fraction <= 1:
+            raise UserError(f"--fractions: expected numbers from 0 to 1, got {fraction:g}")
+        sizes.add(round(fraction * cells))
+    return tuple(sorted(sizes, reverse=True))
+
+
+def _at_least(flag: str, value: int, least: int) -> None:
+    if value < least:
+        raise UserError(f"{flag}: expected at least {least}, got {value}")
+
+
+def _one_of(flag: str, value: str, known: Sequence[str]) -> None:
+    if value not in known:
+        raise UserError(f"{flag}: expected one of {', '.join(known)}, got {value!r}{nearest(value, known)}")
+
+
+@cache
+def _device(asked: str) -> str:
+    """ "cpu" or "cuda" for networks; "auto" is cuda where a driver and a CUDA build of torch are there.
+
+    Raises:
+        UserError: cuda was asked for and there is none.
+    """
+    if asked == "cpu":
+        return "cpu"
+    there = Path("/dev/nvidiactl").exists() and "+cpu" not in version("torch")
+    if there:
+        import torch  # only on a machine with a GPU: the import takes seconds
+
+        there = torch.cuda.is_available()
+    if asked == "cuda" and not there:
+        raise UserError("--device: cuda was asked for, but torch sees no CUDA device here")
+    return "cuda" if there else "cpu"
+
+
+def retry_outcomes(names: Sequence[str]) -> frozenset[Outcome]:
+    """The outcomes named by --retry.
+
+    Raises:
+        UserError: there is no such outcome.
+    """
+    for name in names:
+        _one_of("--retry", name, RETRYABLE)
+    return frozenset(Outcome(name) for name in names)

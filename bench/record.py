@@ -1,0 +1,162 @@
+"""What a run is (RunSpec), how it ended (Outcome) and what is kept of it (Record)."""
+
+from __future__ import annotations
+
+import hashlib
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+SCHEMA = 1
+VERIFIER_VERSION = 1  # raise when a fix to synth.verify could change a verdict: boards never mix two
+
+
+class Outcome(StrEnum):
+    """How a run ended. Failures are results with a cause."""
+
+    SOLVED = "solved"  # the last candidate is exact on the whole domain, and has been for long enough
+    WRONG = "wrong"  # the method ended by itself and its last candidate is not exact
+    EXHAUSTED = "exhausted"  # the method ended by itself, or its work budget did, without any candidate
+    INAPPLICABLE = "inapplicable"  # the method cannot take such a task, and says why
+    TIMEOUT = "timeout"  # the wall-clock backstop: censored, never imputed
+    MEMOUT = "memout"  # the memory budget
+    ERROR = "error"  # the method broke
+
+
+class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """All that decides a run's result, and nothing else; two equal specs are one run.
+
+    Attributes:
+        task_ref, method_ref: how a worker finds them (a name, ``/path/file.py:fn``, an expression). Not part of the
+            identity: the fingerprint and the source hash are.
+        task_params, method_params: name -> value, as their functions take them.
+        task_fingerprint: hash of the task's table, so that an edited file never returns old results.
+        method_source: hash of a user method's file; the version for built-in ones.
+        carrier, carrier_size, cells: of the task, so that even a run that never started has a whole row.
+        n: examples asked for.
+        data_seed, method_seed: of the stream, and of the method's own choices.
+        seconds, memory_mib: the backstops.
+    """
+
+    task_ref: str
+    task: str
+    task_version: int
+    task_params: dict[str, int | float | str | bool]
+    task_fingerprint: str
+    method_ref: str
+    method: str
+    method_version: int
+    method_params: dict[str, int | float | str | bool]
+    method_source: str
+    family: str
+    carrier: str
+    carrier_size: int
+    cells: int
+    language: str
+    n: int
+    data_seed: int
+    method_seed: int
+    split: str = "cells"
+    noise: float = 0.0
+    seconds: float = 5.0
+    memory_mib: int = 2048
+    threads: int = 1
+    device: str = "cpu"
+    verifier_version: int = VERIFIER_VERSION
+
+    @property
+    def run_id(self) -> str:
+        """16 hex digits: a hash of the canonical JSON (keys sorted, so blind to the order of flags)."""
+        identity = msgspec.structs.asdict(self)
+        del identity["task_ref"], identity["method_ref"]
+        identity["seconds"], identity["noise"] = float(self.seconds), float(self.noise)
+        return hashlib.sha256(msgspec.json.encode(identity, order="sorted")).hexdigest()[:16]
+
+    @property
+    def method_label(self) -> str:
+        """The method as the tables name it, with the parameters that it was given: "bilinear:h=256"."""
+        return ":".join([self.method, *(f"{k}={v}" for k, v in sorted(self.method_params.items()))])
+
+
+class ProgramRecord(msgspec.Struct, kw_only=True):
+    """A program as text, so that a record can be read without this package.
+
+    ``bits`` is its description length; ``minimal`` True, False, the lower bound reached, or None where not known.
+    ``exact``: whether it is right on every cell of the domain.
+    """
+
+    text: str
+    form: str
+    bits: float | None
+    sympy: str = ""
+    canonical: str = ""
+    minimal: bool | float | None = None
+    exact: bool = False
+
+
+class TraceEntry(msgspec.Struct, kw_only=True):
+    """One candidate: when it came (seconds of the method's own time, extraction apart), and what it was worth."""
+
+    seconds: float
+    cpu_seconds: float
+    extraction_seconds: float
+    work: dict[str, float]
+    test_accuracy: float
+    accuracy: float
+    exact: bool
+    program: str | None = None
+    program_exact: bool = False
+    form: str = "program"
+    bits: float | None = None
+
+
+class FaithfulnessRecord(msgspec.Struct, kw_only=True):
+    """Scores that tie a program to its network (DESIGN's "faithfulness"); accuracies are on held-out cells."""
+
+    agreement: float
+    agreement_on_errors: float | None
+    errors: int
+    variance_explained: float
+    keep_only: float | None = None
+    remove_only: float | None = None
+    remove_random: float | None = None
+
+
+class Record(msgspec.Struct, kw_only=True):
+    """One run, whole: enough to rebuild every row that it stands in."""
+
+    schema: int = SCHEMA
+    run_id: str
+    spec: RunSpec
+    outcome: Outcome
+    reason: str = ""
+    n: int  # the n reached: --split pairs closes a prefix under swapping
+    test_accuracy: float | None = None
+    seconds_to_solve: float | None = None
+    seconds_to_program: float | None = None
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    startup_seconds: float = 0.0
+    verify_seconds: float = 0.0
+    extraction_seconds: float = 0.0
+    work: dict[str, float] = {}
+    trace: list[TraceEntry] = []
+    program: ProgramRecord | None = None
+    verdict: str = ""
+    proof: str = ""
+    counterexample: list[int] | None = None
+    transfers_to: str = ""
+    faithfulness: FaithfulnessRecord | None = None
+    timing: str = "alone"
+    weights: str = ""
+    notes: dict[str, Any] = {}
+    task_notes: dict[str, Any] = {}
+    peak_mib: float | None = None
+    error: str = ""
+    started: str = ""
+    provenance: dict[str, Any] = {}
+
+    @property
+    def solved(self) -> bool:
+        return self.outcome is Outcome.SOLVED

@@ -1,0 +1,307 @@
+"""``python -m bench.run``: every method on one task, the same examples for each, and the board of what they needed.
+
+From Python: ``from bench.run import run; boards = run("modadd", p=59)``.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+
+from cyclopts import App, CycloptsError, Parameter
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from bench.plan import Plan
+    from bench.record import Record
+
+EXIT_OK, EXIT_RUN_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
+
+EXAMPLES = """\
+Examples:
+
+  python -m bench.run --task modadd --p 59
+  python -m bench.run --task "a**2 + 3*b" --p 97 --methods mitm,bilinear
+  python -m bench.run --task my_tasks.py:mytask --seeds 5 --jobs 4
+  python -m bench.run --task ladder --bits 40 --task-seed 7
+  python -m bench.run --task modadd --methods bilinear:h=256 --fractions .5,.3
+  python -m bench.run --list
+
+Exit status: 0 all runs ended (a time-out is a result), 1 a run ended in error, 2 the command line is wrong,
+130 interrupted (what had finished is kept; the same command goes on from there)."""
+
+
+class Boards(NamedTuple):
+    """What ``run`` returns: three DataFrames with the columns of the CSV files (README has their dictionary)."""
+
+    leaderboard: pd.DataFrame
+    curves: pd.DataFrame
+    programs: pd.DataFrame
+
+
+def run(
+    task: str,
+    *,
+    methods: Sequence[str] = (),
+    examples: Sequence[int] = (),
+    fractions: Sequence[float] = (),
+    seeds: int = 3,
+    seconds: float = 5.0,
+    memory_mib: int = 2048,
+    jobs: int | None = None,
+    threads: int = 1,
+    device: str = "auto",
+    noise: float = 0.0,
+    split: str = "cells",
+    language: str | None = None,
+    out: str | Path = "results",
+    fresh: bool = False,
+    retry: Sequence[str] = (),
+    **task_parameters: int | float | str | bool,
+) -> Boards:
+    """Run methods on a task, as the command does, and return the rows of exactly these runs.
+
+    Args:
+        task: a name, ``file.py:function`` or an expression such as "a**2 + 3*b".
+        methods: names with optional parameters, "bilinear:h=256"; the default eight when empty.
+        examples, fractions: sizes; the adaptive default grid when both are empty.
+        seeds: pairs (data seed i, method seed i) for i below it.
+        seconds, memory_mib: the backstops of one run.
+        jobs: runs at a time; the number of cores when None.
+        out: results folder; finished runs found there are not run again, unless ``fresh``, or their outcome is in
+            ``retry``.
+        task_parameters: the task's own, ``p=59``.
+
+    Raises:
+        bench.errors.UserError: an argument is wrong; one line says which.
+    """
+    import pandas as pd
+
+    from bench.execute import as_flags
+    from bench.leaderboard import COLUMNS, boards
+    from bench.plan import plan
+
+    made = plan(
+        task, as_flags(task_parameters), methods=methods, examples=examples, fractions=fractions, seeds=seeds,
+        seconds=seconds, memory_mib=memory_mib, threads=threads, device=device, noise=noise, split=split,
+        language=language, out=out,
+    )  # fmt: skip
+    records = _perform(made, jobs=jobs, threads=threads, fresh=fresh, retry=retry, quiet=True)
+    tables = boards(records)
+    frames = {name: pd.DataFrame(tables[name], columns=columns) for name, columns in COLUMNS.items()}
+    return Boards(**{name: frame.convert_dtypes() for name, frame in frames.items()})
+
+
+def _perform(
+    made: Plan, *, jobs: int | None, threads: int, fresh: bool, retry: Sequence[str], quiet: bool
+) -> list[Record]:
+    """Run the plan's chains, write the folder's tables, and return this call's records."""
+    from rich.console import Console
+
+    from bench.errors import UserError
+    from bench.plan import retry_outcomes
+    from bench.progress import Progress
+    from bench.schedule import run_chains
+    from bench.store import Store
+
+    outcomes = retry_outcomes(retry)
+    if jobs is not None and jobs < 1:
+        raise UserError(f"--jobs: expected at least 1, got {jobs}")
+    console = Console(stderr=True)
+    store = Store(made.folder)
+    store.create()
+    for path in store.damaged():
+        console.print(f"{path}: a damaged record; where this command needs it, it runs again", style="yellow")
+    records: list[Record] = []
+    progress = Progress(console, made.chains, quiet=quiet)
+    try:
+        with (
+            progress,
+            closing(
+                run_chains(made.chains, store, jobs=jobs or _cores(), threads=threads, fresh=fresh, retry=outcomes)
+            ) as runs,
+        ):
+            for chain, record, reused in runs:
+                records.append(record)
+                progress.note(chain, record, reused)
+    finally:
+        _write_tables(made, store)
+    return records
+
+
+def _write_tables(made: Plan, store: Any) -> None:
+    from bench.leaderboard import boards, write_boards, write_overall
+
+    write_boards(made.folder, boards(current(store.records(), made.task.task.fingerprint)))
+    write_overall(made.out)
+
+
+def current(records: Any, fingerprint: str) -> list[Record]:
+    """The records that may stand on one board: of this very task, by today's verifier, of each method's latest source.
+
+    An edited task file or method has another hash; mixing the old runs with the new would make a board of two things.
+    """
+    from bench.record import VERIFIER_VERSION
+
+    fit = [
+        x for x in records
+        if x.spec.task_fingerprint == fingerprint and x.spec.verifier_version == VERIFIER_VERSION
+    ]  # fmt: skip
+    latest: dict[str, tuple[str, int, str]] = {}
+    for x in fit:
+        version = x.started, x.spec.method_version, x.spec.method_source
+        latest[x.spec.method_label] = max(latest.get(x.spec.method_label, version), version)
+    return [x for x in fit if (x.spec.method_version, x.spec.method_source) == latest[x.spec.method_label][1:]]
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _version() -> str:
+    from bench.provenance import package_version
+
+    return f"tworoads {package_version()}"
+
+
+app = App(
+    name="python -m bench.run",
+    help="Send program search and gradient descent down the same task, on the same examples, and compare.",
+    help_epilogue=EXAMPLES,
+    help_format="plaintext",
+    version=_version,
+)
+
+_Lists = Annotated[list[str] | None, Parameter(negative="")]
+_Flag = Parameter(negative="")
+_Free = Parameter(allow_leading_hyphen=True)
+
+
+@app.default
+def command(
+    *,
+    task: Annotated[str | None, _Free] = None,
+    methods: _Lists = None,
+    language: str | None = None,
+    examples: Annotated[list[str] | None, Parameter(negative="", allow_leading_hyphen=True)] = None,
+    fractions: Annotated[list[str] | None, Parameter(negative="", allow_leading_hyphen=True)] = None,
+    seeds: Annotated[int, _Free] = 3,
+    seconds: Annotated[float, _Free] = 5.0,
+    memory_mib: Annotated[int, _Free] = 2048,
+    jobs: Annotated[int | None, _Free] = None,
+    threads: Annotated[int, _Free] = 1,
+    device: str = "auto",
+    noise: Annotated[float, _Free] = 0.0,
+    split: str = "cells",
+    out: Path = Path("results"),
+    fresh: Annotated[bool, _Flag] = False,
+    retry: _Lists = None,
+    dry_run: Annotated[bool, _Flag] = False,
+    list_: Annotated[bool, Parameter(name="--list", negative="")] = False,
+    quiet: Annotated[bool, _Flag] = False,
+    **task_flags: Annotated[str, Parameter(name="--TASK-FLAG", allow_leading_hyphen=True)],
+) -> int:
+    """Send program search and gradient descent down the same task, on the same examples, and compare.
+
+    Args:
+        task: A name (see --list), file.py:function, or an expression such as "a**2 + 3*b".
+        methods: Comma-separated, with parameters after colons: mitm,bilinear:h=256. Default: eight methods.
+        language: Language of the symbolic answers. Default: full for residues, group for groups.
+        examples: Numbers of examples, comma-separated. Default: a grid that goes down while it is solved.
+        fractions: The same as shares of the cells.
+        seeds: Pairs of a data seed and a method seed.
+        seconds: Wall-clock backstop of one run.
+        memory_mib: Memory that one run may allocate.
+        jobs: Runs at a time. Default: one a core.
+        threads: Threads of one run.
+        device: For networks: auto, cpu or cuda.
+        noise: Probability that a label is wrong; scores stay on clean labels.
+        split: cells, or pairs: (a, b) and (b, a) stay on one side.
+        out: Folder for results; finished runs found there are not run again.
+        fresh: Run again what is there.
+        retry: Outcomes to run again: error,timeout.
+        dry_run: Say what would run, and run nothing.
+        list_: List tasks and methods.
+        quiet: No progress, no table; the files only.
+        task_flags: The task's own parameters: --p 59, --bits 40, --task-seed 7, --of modmul.
+    """
+    if list_:
+        from bench.listing import print_lists
+
+        print_lists()
+        return EXIT_OK
+    from bench.errors import UserError
+    from bench.plan import plan
+
+    if task is None:
+        raise UserError("--task: no task given; try --task modadd, or --list for all of them")
+    made = plan(
+        task, {name.replace("-", "_"): value for name, value in task_flags.items()},
+        methods=_split(methods), examples=_split(examples), fractions=_split(fractions), seeds=seeds, seconds=seconds,
+        memory_mib=memory_mib, threads=threads, device=device, noise=noise, split=split, language=language, out=out,
+    )  # fmt: skip
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    if dry_run:
+        from bench.listing import print_plan
+
+        print_plan(console, made)
+        return EXIT_OK
+    if not quiet:
+        from bench.table import headline
+
+        console.print(headline(made))
+        console.print()
+    records = _perform(made, jobs=jobs, threads=threads, fresh=fresh, retry=_split(retry), quiet=quiet)
+    broken = any(record.outcome.value == "error" for record in records)
+    if not quiet:
+        from bench.leaderboard import boards
+        from bench.table import board
+
+        console.print(board(made, boards(records)["leaderboard"], records))
+        console.print(f"[dim]{made.folder}/: leaderboard.csv curves.csv programs.csv runs/[/]", soft_wrap=True)
+    return EXIT_RUN_FAILED if broken else EXIT_OK
+
+
+def _split(values: Sequence[str] | None) -> list[str]:
+    """Flatten comma-separated, repeatable lists."""
+    return [item.strip() for value in values or () for item in value.split(",") if item.strip()]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line: whatever is wrong with it is said in one line on stderr, with exit status 2."""
+    from bench.errors import UserError
+
+    try:
+        result = app(
+            list(arguments) if arguments is not None else sys.argv[1:],
+            exit_on_error=False,
+            print_error=False,
+            result_action="return_value",
+        )
+    except UserError as error:
+        return _complain(str(error))
+    except CycloptsError as error:
+        return _complain(" ".join(str(error).split()))
+    except KeyboardInterrupt:
+        print("interrupted; what had finished is kept, and the same command goes on from there", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:  # `... | head` went away; nothing is lost, the records are on disk
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_OK
+    return int(result) if isinstance(result, int) else EXIT_OK
+
+
+def _complain(message: str) -> int:
+    print(f"bench.run: {message}", file=sys.stderr)
+    return EXIT_USAGE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

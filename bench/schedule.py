@@ -1,0 +1,170 @@
+"""The grid: which sizes each method runs at, in which order, on a pool of warm workers that a crash can't take down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+from pebble import ProcessExpired, ProcessPool
+
+from bench import worker
+from bench.execute import execute, record_of_remains
+from bench.record import Outcome, Record, RunSpec
+from bench.store import Store
+
+FRACTIONS = (0.8, 0.5, 0.3, 0.2, 0.1, 0.05)
+SMALL_SIZES = (64, 32, 16, 8, 5, 3, 2, 1)
+FAILED_SIZES = 2  # sizes at which every seed fails, after which smaller ones are not tried
+STARTUP_SECONDS = 120.0  # beyond the budget, before a worker that says nothing at all is given up
+
+
+def default_grid(cells: int) -> tuple[int, ...]:
+    """Sizes from .8 of the cells down to 1, descending: six fractions, then small counts below the smallest of them."""
+    large = {max(1, round(fraction * cells)) for fraction in FRACTIONS}
+    small = {size for size in SMALL_SIZES if size < min(large)}
+    return tuple(sorted(large | small, reverse=True))
+
+
+@dataclass
+class Chain:
+    """One method's sizes. An adaptive chain goes down size by size and stops after failures; another runs them all.
+
+    Attributes:
+        label: the method as the tables name it.
+        specs: for each size, the runs of all seeds.
+        adaptive: whether to stop after FAILED_SIZES sizes without a solved seed.
+        trains: whether the method is a training method; long runs are started first.
+    """
+
+    label: str
+    specs: Sequence[tuple[int, Sequence[RunSpec]]]
+    adaptive: bool
+    trains: bool
+    at: int = 0
+    failures: int = 0
+    stopped: str = ""
+    records: dict[str, Record] = field(default_factory=dict[str, Record])
+
+    def ready(self) -> list[RunSpec]:
+        """The runs that may start now and have no record yet."""
+        sizes = self.specs[self.at : self.at + 1] if self.adaptive else self.specs
+        return [spec for _, specs in sizes for spec in specs if spec.run_id not in self.records]
+
+    def take(self, record: Record) -> None:
+        """Note a finished run and move on where its size is complete."""
+        self.records[record.run_id] = record
+        while self.adaptive and self.at < len(self.specs):
+            ended = [self.records.get(spec.run_id) for spec in self.specs[self.at][1]]
+            if any(x is None for x in ended):
+                return
+            if all(x is not None and x.outcome is Outcome.INAPPLICABLE for x in ended):
+                self.stopped, self.at = "inapplicable", len(self.specs)
+                return
+            self.failures += not any(x is not None and x.solved for x in ended)
+            self.at += 1
+            if self.failures >= FAILED_SIZES:
+                self.stopped, self.at = f"failed at {FAILED_SIZES} sizes", len(self.specs)
+
+    @property
+    def done(self) -> bool:
+        return not self.ready()
+
+
+def run_chains(
+    chains: Sequence[Chain],
+    store: Store,
+    *,
+    jobs: int,
+    threads: int,
+    fresh: bool = False,
+    retry: frozenset[Outcome] = frozenset(),
+) -> Iterator[tuple[Chain, Record, bool]]:
+    """Run every chain to its end, yielding (chain, record, reused) as runs finish or are found on disk.
+
+    Interrupting is safe at any moment: a run is on disk, whole, before it is yielded, and the next call finds it there.
+
+    Args:
+        store: where the records lie.
+        jobs: worker processes.
+        threads: threads a run.
+        fresh: run again what is on disk.
+        retry: outcomes to run again.
+    """
+
+    def reuse(spec: RunSpec) -> Record | None:
+        record = None if fresh else store.load(spec.run_id)
+        return record if record is not None and record.outcome not in retry else None
+
+    pool: ProcessPool | None = None
+    flying: dict[Future[Any], tuple[Chain, RunSpec, int]] = {}
+    submitted: set[str] = set()
+    longest_first = sorted(chains, key=lambda chain: not chain.trains)
+    timing = "alone" if jobs == 1 else "shared"
+    try:
+        while True:
+            for chain in longest_first:
+                while waiting := [spec for spec in chain.ready() if spec.run_id not in submitted]:
+                    reused = next(((spec, found) for spec in waiting if (found := reuse(spec)) is not None), None)
+                    if reused is None:
+                        break
+                    submitted.add(reused[0].run_id)
+                    chain.take(reused[1])
+                    yield chain, reused[1], True
+                for spec in waiting:
+                    if len(flying) >= jobs:
+                        break
+                    pool = pool or ProcessPool(
+                        max_workers=jobs, initializer=worker.start, initargs=[threads], context=worker.WorkerContext()
+                    )
+                    submitted.add(spec.run_id)
+                    future: Future[Any] = pool.schedule(
+                        execute,
+                        args=[msgspec.json.encode(spec), str(store.folder), timing],
+                        timeout=STARTUP_SECONDS + 2 * spec.seconds,
+                    )
+                    flying[future] = chain, spec, _written(store, spec)
+            if not flying:
+                return
+            # Waking up now and then lets Python handle a Ctrl-C that arrives while the wait is inside a lock.
+            finished, _ = wait(flying, timeout=0.5, return_when=FIRST_COMPLETED)
+            for future in finished:
+                chain, spec, before = flying.pop(future)
+                record = _collect(future, spec, store, before, chain.trains)
+                chain.take(record)
+                yield chain, record, False
+    finally:
+        if pool is not None:
+            if flying:
+                pool.stop()
+            else:
+                pool.close()
+            with suppress(TimeoutError):
+                pool.join(timeout=10)
+
+
+def _written(store: Store, spec: RunSpec) -> int:
+    """When a run's record was last written, in nanoseconds; 0 where there is none."""
+    try:
+        return store.path(spec.run_id).stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _collect(future: Future[Any], spec: RunSpec, store: Store, before: int, trains: bool) -> Record:
+    exit_code: int | None = None
+    try:
+        future.result()
+    except ProcessExpired as died:
+        exit_code = int(died.exitcode or 0)
+    except (TimeoutError, CancelledError):
+        pass
+    # A record as old as the submission is an earlier run's (--fresh, --retry): this one's worker died in the middle.
+    record = store.load(spec.run_id) if _written(store, spec) != before else None
+    if record is None:
+        record = record_of_remains(spec, store, exit_code=exit_code, trains=trains)
+        store.save(record)
+    return record

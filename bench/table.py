@@ -1,0 +1,127 @@
+"""The terminal's leaderboard, made to be read in 80 columns."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from bench.plan import Plan
+from bench.record import Outcome, Record
+from bench.stats import median_interval
+
+MARKS = {"correct": "[green]✓[/]", "wrong": "[red]✗[/]", "unknown": "[yellow]?[/]"}
+
+
+def seconds(value: float | None) -> str:
+    """A duration with three digits at most and its unit: "0.41 ms", "12 s"; a dash where there is none."""
+    if value is None or not math.isfinite(value):
+        return "—"
+    for unit, scale in (("s", 1.0), ("ms", 1e-3)):
+        if value >= scale * 0.9995:
+            return f"{value / scale:.3g} {unit}"
+    return f"{value * 1e6:.0f} µs"
+
+
+def share(part: float, whole: float) -> str:
+    """A percentage with two digits, "0.057%", "50%"."""
+    return f"{100 * part / whole:.2g}%" if part < whole else "100%"
+
+
+def _range(row: Mapping[str, Any]) -> str:
+    if not math.isfinite(row["n_star"]):
+        return ""
+    high = row["n_star_hi"]
+    return f"{row['n_star_lo']:g}–{high:g}" if math.isfinite(high) else f"{row['n_star_lo']:g}–never"
+
+
+def headline(plan: Plan) -> Text:
+    """One line: the task, its size, and what each run was allowed."""
+    task = plan.task
+    name = " ".join([task.name, *(f"{k}={v}" for k, v in task.params.items())])
+    formula = f": {task.task.formula}" if task.task.formula and task.task.formula != task.name else ""
+    noise = f" · noise {plan.noise:g}" if plan.noise else ""
+    text = Text(f"{name}{formula}", style="bold")
+    text.append(
+        f"\n{task.task.carrier.name} · {len(task.task.domain):,} cells · split {plan.split} · language {plan.language}"
+        f"{noise} · {plan.seeds} seed{'s' * (plan.seeds > 1)} · {plan.seconds:g} s a run",
+        style="dim",
+    )
+    return text
+
+
+def board(plan: Plan, rows: Sequence[Mapping[str, Any]], records: Sequence[Record]) -> RenderableType:
+    """The table of this call's runs with what it takes to read it."""
+    table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 1), expand=False)
+    table.add_column("method", no_wrap=True)
+    table.add_column("n*", justify="right", no_wrap=True)
+    table.add_column("range", justify="right", no_wrap=True)
+    table.add_column("cells", justify="right", no_wrap=True)
+    table.add_column("to solve", justify="right", no_wrap=True)
+    table.add_column("program", overflow="ellipsis", no_wrap=True, ratio=1)
+    table.add_column("bits", justify="right", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
+    for row in rows:
+        solved = math.isfinite(row["n_star"])
+        style = "" if solved else "dim"
+        bits = row["bits"]
+        table.add_row(
+            escape(row["method"]),
+            f"{row['n_star']:g}" if solved else "—",
+            _range(row),
+            share(row["n_star"], row["cells"]) if solved else "",
+            seconds(row["seconds_to_solve"]),
+            escape(row["program"] or ""),
+            f"{bits:.0f}" if bits is not None else "",
+            _verdict(row),
+            style=style,
+        )
+    return Group(table, Text(""), *_notes(plan, rows, records))
+
+
+def _verdict(row: Mapping[str, Any]) -> str:
+    if row["outcome"] == Outcome.INAPPLICABLE.value:
+        return "inapplicable"
+    parts: list[str] = []
+    if row["program"] is not None:
+        parts.append(
+            f"{MARKS.get(row['verdict'], '')} {row['proof'] if row['verdict'] == 'correct' else row['verdict']}"
+        )
+        if row["faithfulness"] is not None:
+            parts.append(f"{row['faithfulness']:.0%} var")
+    if not math.isfinite(row["n_star"]):
+        accuracy = row["test_accuracy"]
+        parts.append(f"{row['outcome']}" + (f", acc {accuracy:.3f}" if accuracy is not None else ""))
+    return ", ".join(parts)
+
+
+def _notes(plan: Plan, rows: Sequence[Mapping[str, Any]], records: Sequence[Record]) -> list[RenderableType]:
+    coverage = median_interval([0.0] * plan.seeds).coverage
+    lines: list[RenderableType] = [
+        Text.from_markup(
+            f"[dim]n*: smallest size solved together with every larger size tried: median of {plan.seeds} "
+            f"seed{'s' * (plan.seeds > 1)}, range covering it at {coverage:.0%}. Solved: right on all "
+            f"{len(plan.task.task.domain):,} cells. Times: wall, at n*.[/]"
+        )
+    ]
+    if any(row["faithfulness"] is not None for row in rows):
+        lines.append(
+            Text.from_markup("[dim]var: share of the held-out logits' variance that the program's law explains.[/]")
+        )
+    said: set[str] = set()
+    for record in records:
+        label = record.spec.method_label
+        if record.reason and label not in said and record.outcome in (Outcome.INAPPLICABLE, Outcome.ERROR):
+            said.add(label)
+            colour = "red" if record.outcome is Outcome.ERROR else "yellow"
+            lines.append(
+                Text.from_markup(
+                    f"[{colour}]{escape(label)}[/] {record.outcome.value} at n = {record.n}: {escape(record.reason)}"
+                )
+            )
+    return lines
