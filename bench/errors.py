@@ -1,0 +1,16 @@
+"""What a user meets when something that they typed cannot be used: one line, exit code 2, never a traceback."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(ValueError):
+    """A mistake that the user can mend. Its message is one line: who, what was expected, what arrived."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """ "; did you mean 'modadd'?" where one of the known names is close, else nothing."""
+    near = difflib.get_close_matches(name, [*known], n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""

@@ -1,0 +1,9 @@
+"""Sum of two residues."""
+
+from bench.task import Task, task
+
+
+@task(version=1)
+def modadd(p: int = 59) -> Task:
+    """Sum of two residues."""
+    return Task(modulus=p, target=lambda a, b: (a + b) % p, formula="a + b")

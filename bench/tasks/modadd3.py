@@ -1,0 +1,9 @@
+"""Sum of three residues."""
+
+from bench.task import Task, task
+
+
+@task(version=1)
+def modadd3(p: int = 23) -> Task:
+    """Sum of three residues."""
+    return Task(modulus=p, arity=3, target=lambda a, b, c: (a + b + c) % p, formula="a + b + c")

@@ -1,0 +1,9 @@
+"""Product of two residues."""
+
+from bench.task import Task, task
+
+
+@task(version=1)
+def modmul(p: int = 59) -> Task:
+    """Product of two residues."""
+    return Task(modulus=p, target=lambda a, b: (a * b) % p, formula="a*b")

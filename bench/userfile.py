@@ -1,0 +1,97 @@
+"""The only Python that is ever executed because a user named it: a file with a task or a method."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import traceback
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+from bench.errors import UserError, nearest
+
+
+@dataclass(frozen=True)
+class UserFile:
+    """A file that has been run.
+
+    Attributes:
+        path: absolute.
+        module: what it defined.
+        source_hash: SHA-256 of its bytes, 64 hex digits.
+    """
+
+    path: Path
+    module: ModuleType
+    source_hash: str
+
+    def __getitem__(self, name: str) -> object:
+        """What the file calls so, or what it declares under that name.
+
+        Raises:
+            UserError: it has no such thing.
+        """
+        defined = {key: value for key, value in vars(self.module).items() if not key.startswith("__")}
+        if name in defined:
+            return defined[name]
+        declared = {x.name: x for x in defined.values() if isinstance(getattr(x, "name", None), str)}
+        if name in declared:
+            return declared[name]
+        raise UserError(f"{self.path.name} has no {name!r}{nearest(name, [*defined, *declared])}")
+
+
+def load_file(text: str) -> UserFile:
+    """Run a Python file, found from the current folder.
+
+    Never from a cache of compiled code: an edited file is always seen.
+
+    Raises:
+        UserError: no such file, or what is in it does not run; with the line.
+    """
+    path = Path(text).expanduser()
+    try:
+        source = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{text}: {error.strerror or error}") from None
+    path = path.resolve()
+    module = ModuleType(f"tworoads_user_{hashlib.sha256(str(path).encode()).hexdigest()[:16]}")
+    module.__file__ = str(path)
+    sys.modules[module.__name__] = module  # dataclasses look their module up there
+    with explained(path), _siblings(path):
+        exec(compile(source, str(path), "exec"), module.__dict__)
+    return UserFile(path, module, hashlib.sha256(source).hexdigest())
+
+
+@contextmanager
+def explained(path: Path) -> Generator[None]:
+    """Whatever goes wrong in the user's code as one line with its place in the file."""
+    try:
+        yield
+    except UserError as error:
+        at = _line(path, error)
+        raise UserError(f"{path.name}{at}: {error}") from error
+    except SyntaxError as error:
+        line = f":{error.lineno}" if error.filename == str(path) else _line(path, error)
+        raise UserError(f"{path.name}{line}: syntax error: {error.msg}") from error
+    except (Exception, SystemExit) as error:
+        message = " ".join(f"{type(error).__name__}: {error}".split())
+        raise UserError(f"{path.name}{_line(path, error)}: {message}") from error
+
+
+def _line(path: Path, error: BaseException) -> str:
+    lines = [x.lineno for x in traceback.extract_tb(error.__traceback__) if x.filename == str(path)]
+    return f":{lines[-1]}" if lines else ""
+
+
+@contextmanager
+def _siblings(path: Path) -> Generator[None]:
+    """Let the file import its neighbours while it runs; last in line, so that it hides nothing."""
+    folder = str(path.parent)
+    sys.path.append(folder)
+    try:
+        yield
+    finally:
+        sys.path.remove(folder)
