@@ -21,6 +21,7 @@ FloatArray = npt.NDArray[np.floating[Any]]
 Evidence = npt.NDArray[Any]  # labels (N,), or scores (N, order)
 _MAX_SWEEPS = 12
 _SPARE = 8  # examples beyond a law's free entries that leave no doubt: chance fits them with probability order**-8
+_MAX_PAIRED = 256  # beyond, size² pairs of rows are too many to correlate
 _MAX_ENTRIES = 1 << 23  # of the dense correlation operands: columns beyond are left to the refinement
 
 
@@ -69,11 +70,14 @@ def _chained(
         used = np.flatnonzero(rank[column] < cap)
         column = rank[column]
     rows = cells[used, 0]
-    if evidence.ndim == 1:
-        shift, confidence = _correlate_labels(rows, column[used], evidence[used], size, order)
+    if size > _MAX_PAIRED:
+        first = _grown(rows, column[used], evidence[used], size, order)
     else:
-        shift, confidence = _correlate_scores(rows, column[used], evidence[used], size, order, weights)
-    first = _spanning_tree(shift, confidence, np.bincount(rows, minlength=size), order)
+        if evidence.ndim == 1:
+            shift, confidence = _correlate_labels(rows, column[used], evidence[used], size, order)
+        else:
+            shift, confidence = _correlate_scores(rows, column[used], evidence[used], size, order, weights)
+        first = _spanning_tree(shift, confidence, np.bincount(rows, minlength=size), order)
     tied = np.flatnonzero(first[cells[:, 0]] >= 0)
     rest = _shift(evidence[tied], first[cells[tied, 0]], order)
     return (first, *_chained(cells[tied, 1:], rest, size, order, weights))
@@ -155,6 +159,15 @@ def _grow(root: int, confidence: FloatArray, shift: IntArray, order: int) -> Int
     return table
 
 
+def _grown(rows: IntArray, columns: IntArray, evidence: Evidence, size: int, order: int) -> IntArray:
+    """Each row's class, grown from the fullest row by votes alone."""
+    width = int(columns.max(initial=-1)) + 1
+    pair = [np.full(max(size, width), UNKNOWN, dtype=np.int64) for _ in range(2)]
+    pair[0][int(np.bincount(rows).argmax())] = 0
+    _refine(pair, np.stack([rows, columns], axis=1), evidence, max(size, width), order, start=1)
+    return pair[0][:size]
+
+
 def _shift(evidence: Evidence, by: IntArray, order: int) -> Evidence:
     """Evidence on class s + by as evidence on class s."""
     if evidence.ndim == 1:
@@ -195,11 +208,11 @@ def _matched(votes: FloatArray, table: IntArray) -> FloatArray:
     return np.fft.irfft(np.fft.rfft(centred, axis=1) * np.conj(profile), n=order, axis=1)
 
 
-def _refine(tables: list[IntArray], cells: IntArray, evidence: Evidence, size: int, order: int) -> None:
+def _refine(tables: list[IntArray], cells: IntArray, evidence: Evidence, size: int, order: int, start: int = 0) -> None:
     """Every table in turn by the vote of all cells whose other inputs are known, until nothing changes."""
     arity = len(tables)
     settled = 0
-    for step in range(_MAX_SWEEPS * arity):
+    for step in range(start, start + _MAX_SWEEPS * arity):
         j = step % arity
         known = np.arange(len(cells))
         by = np.zeros(len(cells), dtype=np.int64)
@@ -234,8 +247,8 @@ def _total(tables: list[IntArray], cells: IntArray) -> IntArray:
 def zero_elements(inputs: IntArray, outputs: IntArray, size: int) -> npt.NDArray[np.bool_]:
     """Which element of which input makes the result 0 if the table is a product, shape (arity, size).
 
-    A factor's zero is seen with 0 only (with noise: mostly); the fewest such elements that explain the zero labels
-    are taken, those that explain most first.
+    A factor's zero is seen with 0 only (with noise: mostly). Those that explain most zero labels are taken first; where
+    two elements explain the same labels equally well, neither is taken.
     """
     arity = inputs.shape[1]
     is_zero = outputs == 0
@@ -250,8 +263,10 @@ def zero_elements(inputs: IntArray, outputs: IntArray, size: int) -> npt.NDArray
         best = int(explains.argmax())
         if explains[best] == 0:
             break
-        chosen[best] = True
-        unexplained = unexplained[(unexplained != best).all(axis=1)]
+        its = (unexplained == best).any(axis=1)
+        others = np.where(unexplained[its] == best, 0, explains[unexplained[its]])
+        chosen[best] = bool((others.max(axis=1) < explains[best]).any())
+        unexplained = unexplained[~its]
     return chosen.reshape(arity, size)
 
 

@@ -1,0 +1,59 @@
+"""``spectral``: the law read straight from the raw examples, the rival of every law read from a network."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from math import sqrt
+
+import numpy as np
+
+from bench.method import Budget, Candidate, Inapplicable, Predict, Problem, method
+from synth.carrier import IntArray, Residues
+from synth.closed_forms import law_program
+from synth.laws import Law
+from synth.spectral import read_labels
+
+
+@method("spectral", version=1, family="synth")
+def spectral(problem: Problem, budget: Budget, rng: np.random.Generator) -> Generator[Candidate, None, None]:
+    """Phase correlation on the raw examples: tables f, g with phi(c) = f(a) + g(b), and their closed forms."""
+    carrier = problem.carrier
+    if not isinstance(carrier, Residues):
+        raise Inapplicable(f"phase correlation needs characters of residues; {carrier.name} is not Z_m")
+    work = {"examples": float(problem.n)}
+    if problem.n == 0:
+        return
+    laws = read_labels(carrier, problem.inputs, problem.outputs)
+    needed = 1 - problem.noise - 3 * sqrt(problem.noise * (1 - problem.noise) / problem.n)
+    found: list[Candidate] = []
+    for law in laws:
+        fit = law.fit(problem.inputs, problem.outputs)
+        predict = _predictor(law, problem)
+        program = law_program(law, problem.language, problem.domain)
+        # Examples that nothing ties to the law's rows test the closed forms instead.
+        if program is not None and _share(program.evaluate(problem.inputs, carrier), problem.outputs) >= needed:
+            found.append(Candidate(program, work=work, form="law", notes={"basis": law.basis, "fit": fit}))
+        elif fit >= needed and problem.n > law.freedom:
+            notes: dict[str, str | float] = {"basis": law.basis, "fit": fit}
+            found.append(Candidate(None, predict, work, "tables", law.text, law.bits, notes=notes))
+    if found:
+        programs = [x for x in found if x.program is not None]
+        yield min(programs, key=lambda x: x.program.bits if x.program else 0) if programs else found[0]
+    else:
+        fit = laws[0].fit(problem.inputs, problem.outputs)
+        guess: dict[str, str | float] = {"refused": "no law fits the examples", "fit": fit}
+        yield Candidate(None, _predictor(laws[0], problem), work, "tables", notes=guess)
+
+
+def _share(predicted: IntArray, labels: IntArray) -> float:
+    return float((predicted == labels).mean())
+
+
+def _predictor(law: Law, problem: Problem) -> Predict:
+    common = int(np.bincount(problem.outputs).argmax())
+
+    def predict() -> IntArray:
+        answers = law.predict(problem.domain)
+        return np.where(answers < 0, common, answers)
+
+    return predict
