@@ -8,8 +8,8 @@ present cost as it is.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from functools import cache
 from math import ceil, log2
 from typing import Any
@@ -74,6 +74,12 @@ class Language:
 
     def variable(self, index: int) -> Program:
         return self.make(VARIABLES[index])
+
+    def only(self, variables: Iterable[int]) -> Language:
+        """The same language, at the same costs, without the inputs that are not among ``variables`` (indices)."""
+        kept = frozenset(variables)
+        productions = tuple(x for x in self.productions if x.variable is None or x.variable in kept)
+        return replace(self, productions=productions)
 
     def holds(self, program: Program) -> bool:
         """Whether every node of the program is one of the language's productions."""

@@ -1,0 +1,600 @@
+"""Bank: every behaviour that a language's programs have on given points, in cost order, each with its cheapest program.
+
+Bottom-up enumeration with observational equivalence (Udupa et al. 2013; Albarghouthi et al. 2013): of programs that
+agree on all points only the cheapest is kept and built upon. Small levels are built several at a time, as the costs
+allow; large ones one at a time, block by block in cache. How many candidates a level has is known beforehand, and so a
+level that does not fit the memory or the work is not begun.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import product
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from synth.carrier import Carrier, IntArray
+from synth.grammar import SORTS, cheapest, limits, overhead, stride
+from synth.kernels import Kernel, Kernels
+from synth.lanes import Keys, Lanes, Words
+from synth.language import Language
+from synth.language import language as named_language
+from synth.program import Production, Program, Sort
+from synth.shelf import LEAF, Shelf
+
+MEMORY_MIB = 1024
+_SMALL = 1 << 17  # candidates that are built in one go, by gathering
+_BLOCK = 1 << 15  # words that stay in cache
+_CHUNK = 1 << 22  # candidates that are sorted at a time, at least
+_NOTICE = 1 << 20  # candidates between two moments at which a caller may stop
+_ONE = np.uint64(1)
+_EVEN = np.uint64(2**64 - 2)
+
+_Fill: TypeAlias = Callable[[Words], Words]
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """Candidates of one production: arguments ``start <= index < stop`` of the levels, on the axes in ``order``."""
+
+    position: int
+    ranges: tuple[tuple[int, int], ...]
+    order: tuple[int, ...]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.ranges[i][1] - self.ranges[i][0] for i in self.order)
+
+    def arguments(self, local: IntArray) -> list[IntArray]:
+        """The arguments' indices of candidates by their place in the block."""
+        if not self.order:
+            return []
+        along = np.unravel_index(local, self.shape)
+        result = [np.empty(0, dtype=np.int64)] * len(self.order)
+        for axis, i in zip(along, self.order, strict=True):
+            result[i] = axis + self.ranges[i][0]
+        return result
+
+
+class Bank:
+    """All distinct behaviours on ``inputs``, by index in cost order.
+
+    Of programs with one behaviour and equal bits the first built counts: productions in the language's order, then an
+    order of arguments that depends on the language, carrier, inputs and limits alone. Where the points need several
+    words, behaviours are told apart by hashes of 63 bits; see ``Lanes.keys``.
+
+    Attributes:
+        language, carrier, inputs, sort: what it was built for; ``sort`` is the nonterminal that indices range over.
+        deepest: every program of at most so many bits has its behaviour here.
+        candidates: how many programs were evaluated (duplicates included).
+        stopped: why it ended before ``max_bits``: "memory", "work", or "closed" where no longer program has a behaviour
+            that is not here; None while it grows and when it got to ``max_bits``.
+    """
+
+    def __init__(
+        self,
+        language: Language,
+        carrier: Carrier,
+        inputs: IntArray,
+        *,
+        max_bits: int,
+        memory_mib: int = MEMORY_MIB,
+        max_programs: int | None = None,
+        sort: Sort = "value",
+    ) -> None:
+        """An empty bank; ``grow`` fills it. See ``build``."""
+        inputs = np.asarray(inputs, dtype=np.int64)
+        if inputs.ndim != 2 or len(inputs) < 1 or inputs.shape[1] != language.arity:
+            raise ValueError(f"Bank: inputs must have shape (points, {language.arity}), got {inputs.shape}")
+        if inputs.min() < 0 or inputs.max() >= carrier.size:
+            raise ValueError(f"Bank: inputs must be elements 0..{carrier.size - 1} of {carrier.name}")
+        if language.kind != carrier.kind:
+            raise ValueError(f"Bank: language {language.name} computes on {language.kind}, got {carrier.name}")
+        self.language, self.carrier, self.inputs = language, carrier, inputs
+        self.sort: Sort = sort
+        self.max_bits, self.memory_mib, self.max_programs = max_bits, memory_mib, max_programs
+        self.lanes = Lanes(len(inputs), carrier.size)
+        self.deepest = 0
+        self.candidates = 0
+        self.stopped: str | None = None
+        most = max((x.arity for x in language.productions), default=0)
+        self.shelves: dict[Sort, Shelf] = {x: Shelf(self.lanes, most) for x in SORTS}
+        kernels = Kernels(carrier, self.lanes)
+        self._kernels: list[Kernel | None] = [kernels.of(x) if x.arity else None for x in language.productions]
+        self._least = cheapest(language)
+        self._stride = stride(language)
+        self._limits = limits(language, sort, max_bits)
+        self._used = self._used_up_to()
+        self._prepared: dict[tuple[Sort, int, _Fill], Words] = {}
+        self._programs: dict[tuple[Sort, int], Program] = {}
+        self._swept: dict[tuple[Sort, int], tuple[int, list[IntArray]]] = {}
+        self._constants = self._pointless_conditions()
+        self._most_conditions = 2.0 ** len(np.unique(inputs, axis=0)) - len(self._constants)
+
+    # Building
+
+    @classmethod
+    def build(
+        cls,
+        language: Language,
+        carrier: Carrier,
+        inputs: IntArray,
+        *,
+        max_bits: int,
+        memory_mib: int = MEMORY_MIB,
+        max_programs: int | None = None,
+        sort: Sort = "value",
+    ) -> Bank:
+        """All distinct behaviours of programs of at most ``max_bits`` bits.
+
+        Args:
+            inputs: shape (points, arity), at least one point; repeated points do no harm.
+            memory_mib: what the bank may need at any time. It stops after the deepest complete level that fits.
+            max_programs: how many candidates it may evaluate; it stops after the deepest complete level, too.
+            sort: "value", or "condition" for behaviours of conditions (0 or 1).
+
+        Raises:
+            ValueError: inputs of another shape or outside the carrier, or a language for another kind of carrier.
+        """
+        bank = cls(
+            language, carrier, inputs, max_bits=max_bits, memory_mib=memory_mib, max_programs=max_programs, sort=sort
+        )
+        for _ in bank.grow():
+            pass
+        return bank
+
+    def grow(self) -> Iterator[int]:
+        """Build level by level, yielding ``deepest`` after each and also within long ones, where it stays."""
+        while self.deepest < self.max_bits and self.stopped is None:
+            low = self.deepest + 1
+            if low > self._last_possible():
+                self.deepest, self.stopped = self.max_bits, "closed"
+                return
+            high = min(low + self._stride - 1, self.max_bits)
+            while high > low and not self._affordable(high, small=True):
+                high -= 1
+            if not self._affordable(high, small=False):
+                self.stopped = "work"
+                return
+            for sort in SORTS:
+                yield from self._extend(sort, low, high)
+                if self.stopped is not None:
+                    break
+            if self.shelves[self.sort].closed < high:
+                return
+            self.deepest = high
+            yield high
+
+    def _used_up_to(self) -> dict[Sort, float]:
+        """Up to how many bits behaviours of each sort become arguments."""
+        used: dict[Sort, float] = dict.fromkeys(SORTS, -1.0)
+        for x in self.language.productions:
+            for i, argument in enumerate(x.arguments):
+                used[argument] = max(used[argument], self._limits[x.sort] - overhead(x, i, self._least))
+        return used
+
+    def _pointless_conditions(self) -> Keys:
+        """Keys of conditions not worth keeping: constant ones, where they only choose between two arguments."""
+        full = named_language("full", 1)["if"]
+        takers = [x for x in self.language.productions if "condition" in x.arguments]
+        if self.sort == "condition" or any(x.semantics is not full.semantics for x in takers):
+            return np.empty(0, dtype=np.uint64)
+        constants = np.repeat(np.array([[0], [1]], dtype=np.int64), len(self.inputs), axis=1)
+        return self.lanes.keys(self.lanes.pack(constants))
+
+    def _last_possible(self) -> float:
+        """The bits beyond which no program can be built of what is there."""
+        deepest: dict[Sort, float] = {
+            sort: (shelf.bits_of(len(shelf) - 1) if len(shelf) else -np.inf) for sort, shelf in self.shelves.items()
+        }
+        return max((x.bits + sum(deepest[s] for s in x.arguments) for x in self.language.productions), default=0)
+
+    def _work(self, sort: Sort, low: int, high: int) -> float:
+        """How many candidates of a sort have ``low`` to ``high`` bits, as far as their arguments are there."""
+        total = 0.0
+        for x in self.language.of_sort(sort):
+            counts = np.ones(1)
+            for argument in x.arguments:
+                counts = np.convolve(counts, self.shelves[argument].counts())
+            part = float(counts[max(low - x.bits, 0) : max(high - x.bits + 1, 0)].sum())
+            total += part / 2 if x.commutes else part
+        return total
+
+    def _affordable(self, high: int, *, small: bool) -> bool:
+        low = self.deepest + 1
+        work = self._work("value", low, min(high, int(min(self._limits["value"], 1 << 30))))
+        if small and work > _SMALL:
+            return False
+        if self._limits["condition"] >= low:
+            work += self._work("condition", low, high)
+        return self.max_programs is None or self.candidates + work <= self.max_programs
+
+    def _extend(self, sort: Sort, low: int, high: int) -> Iterator[int]:
+        """Close the levels ``low`` to ``high`` of one sort."""
+        shelf = self.shelves[sort]
+        most = int(max(min(self._limits[sort], high), low - 1))
+        full = sort == "condition" and len(shelf) >= self._most_conditions
+        if most < low or full:
+            for _ in range(low, high + 1):
+                shelf.extend_keys(0, np.empty(0, dtype=np.uint64))
+            return
+        if self._work(sort, low, most) <= _SMALL and not shelf.levels:
+            self._gather(sort, low, most)
+        else:
+            for bits in range(low, most + 1):
+                keys_only = self.lanes.exact or bits > self._used[sort]
+                yield from (self._sweep_keys if keys_only or shelf.levels else self._sweep_words)(sort, bits)
+                if self.stopped is not None:
+                    return
+        for _ in range(most, high):
+            shelf.extend_keys(0, np.empty(0, dtype=np.uint64))
+
+    def _memory(self) -> int:
+        prepared = sum(x.nbytes for x in self._prepared.values())
+        return prepared + sum(x.bytes for x in self.shelves.values())
+
+    def _fits(self, more: float) -> bool:
+        if self._memory() + more > self.memory_mib * 2**20:
+            self.stopped = "memory"
+        return self.stopped is None
+
+    # Small levels, several at a time
+
+    def _gather(self, sort: Sort, low: int, high: int) -> None:
+        shelf = self.shelves[sort]
+        offsets: dict[Sort, IntArray] = {s: np.array(x.offsets) for s, x in self.shelves.items()}
+        prepared: dict[tuple[Sort, _Fill | None], Words] = {}
+        all_words: list[Words] = []
+        all_bits: list[IntArray] = []
+        all_arguments: list[list[IntArray]] = []
+        positions: list[int] = []
+        for position, rule in enumerate(self.language.productions):
+            if rule.sort != sort:
+                continue
+            kernel = self._kernels[position]
+            if kernel is None:
+                if not low <= rule.bits <= high:
+                    continue
+                words, bits, arguments = self._leaf(rule), np.array([rule.bits], dtype=np.int64), []
+            else:
+                bits, arguments = self._tuples(rule, low, high, offsets)
+                if len(bits) == 0:
+                    continue
+                values: list[Words] = []
+                for s, fill, index in zip(rule.arguments, kernel.prepare, arguments, strict=True):
+                    if (s, fill) not in prepared:
+                        words = self.shelves[s].words
+                        prepared[s, fill] = words if fill is None else fill(words)
+                    values.append(prepared[s, fill].take(index, axis=1))
+                words = kernel.apply(*values)
+            all_words.append(words)
+            all_bits.append(bits)
+            all_arguments.append(arguments)
+            positions.append(position)
+        if not all_words:
+            shelf.extend(shelf.words[:, :0], shelf.keys[:0], shelf.bits[:0], shelf.bits[:0], shelf.bits[:0], high)
+            return
+        words, bits = np.concatenate(all_words, axis=1), np.concatenate(all_bits)
+        self.candidates += len(bits)
+        keys = self.lanes.keys(words)
+        known = np.concatenate([shelf.keys, self._constants]) if sort == "condition" else shelf.keys
+        new = _first_of_each(known, keys, bits)
+        starts = np.cumsum([0] + [len(x) for x in all_bits])
+        piece = np.searchsorted(starts, new, side="right") - 1
+        arguments = np.full((shelf.arguments.shape[0], len(new)), LEAF, dtype=np.int64)
+        for i, indices in enumerate(all_arguments):
+            here = np.flatnonzero(piece == i)
+            for j, index in enumerate(indices):
+                arguments[j, here] = index[new[here] - starts[i]]
+        origin = np.array(positions, dtype=np.int64)[piece]
+        shelf.extend(words[:, new], keys[new], bits[new], origin, arguments, high)
+
+    def _leaf(self, rule: Production) -> Words:
+        if rule.variable is not None:
+            values = self.inputs[:, rule.variable]
+        else:
+            values = np.broadcast_to(np.asarray(rule.semantics(self.carrier)), len(self.inputs))
+        return self.lanes.pack(values[None])
+
+    def _tuples(
+        self, rule: Production, low: int, high: int, offsets: dict[Sort, IntArray]
+    ) -> tuple[IntArray, list[IntArray]]:
+        """Bits and arguments' indices of all programs with the rule at the root that have ``low`` to ``high`` bits."""
+        least = [int(self._least[s]) for s in rule.arguments]
+        bits = np.array([rule.bits], dtype=np.int64)
+        arguments: list[IntArray] = []
+        for i, sort in enumerate(rule.arguments):
+            shelf, places = self.shelves[sort], offsets[sort]
+            top = len(places) - 1
+            last = i == rule.arity - 1
+            upper = places[np.clip(high - bits - sum(least[i + 1 :]) + 1, 0, top)]
+            lower = places[np.clip(low - bits, 0, top)] if last else np.zeros_like(upper)
+            if rule.commutes and i == 1:
+                lower = np.maximum(lower, arguments[0])
+            counts = np.maximum(upper - lower, 0)
+            row = np.repeat(np.arange(len(bits)), counts)
+            index = np.arange(len(row)) + (lower - (np.cumsum(counts) - counts))[row]
+            bits = bits[row] + shelf.bits[index]
+            arguments = [x[row] for x in arguments]
+            arguments.append(index)
+        return bits, arguments
+
+    # Large levels, one at a time
+
+    def _blocks(self, sort: Sort, bits: int) -> Iterator[tuple[_Block, Words]]:
+        """All candidates of exactly so many bits, in blocks that stay in cache."""
+        for position, rule in enumerate(self.language.productions):
+            if rule.sort != sort or rule.bits > bits:
+                continue
+            kernel = self._kernels[position]
+            if kernel is None:
+                if rule.bits == bits:
+                    yield _Block(position, (), ()), self._leaf(rule)
+                continue
+            for levels in self._splits(rule.arguments, bits - rule.bits, rule.commutes):
+                values = [
+                    self._prepare(s, level, fill)
+                    for s, level, fill in zip(rule.arguments, levels, kernel.prepare, strict=True)
+                ]
+                firsts = [self.shelves[s].offsets[c] for s, c in zip(rule.arguments, levels, strict=True)]
+                triangle = rule.commutes and levels[0] == levels[1]
+                for ranges, order in _tiles([x.shape[1] for x in values], triangle):
+                    shaped: list[Words] = []
+                    for i, (start, stop) in enumerate(ranges):
+                        shape = [values[i].shape[0]] + [1] * len(order)
+                        shape[1 + order.index(i)] = stop - start
+                        shaped.append(values[i][:, start:stop].reshape(shape))
+                    result = kernel.apply(*shaped)
+                    moved = tuple((f + a, f + b) for f, (a, b) in zip(firsts, ranges, strict=True))
+                    yield _Block(position, moved, order), result.reshape(result.shape[0], -1)
+
+    def _splits(self, sorts: tuple[Sort, ...], bits: int, commutes: bool) -> Iterator[tuple[int, ...]]:
+        """How so many bits may be shared among arguments, such that each has behaviours."""
+        if len(sorts) == 1:
+            if self.shelves[sorts[0]].count(bits):
+                yield (bits,)
+            return
+        rest = sum(int(self._least[s]) for s in sorts[1:])
+        most = bits // 2 if commutes else bits - rest
+        for first in range(int(self._least[sorts[0]]), most + 1):
+            if self.shelves[sorts[0]].count(first):
+                for others in self._splits(sorts[1:], bits - first, False):
+                    yield (first, *others)
+
+    def _prepare(self, sort: Sort, level: int, fill: _Fill | None) -> Words:
+        shelf = self.shelves[sort]
+        if fill is None:
+            return shelf.level(level)
+        if (sort, level, fill) not in self._prepared:
+            self._prepared[sort, level, fill] = fill(np.ascontiguousarray(shelf.level(level)))
+        return self._prepared[sort, level, fill]
+
+    def _sweep_keys(self, sort: Sort, bits: int) -> Iterator[int]:
+        """Build one level as its sorted keys alone."""
+        shelf = self.shelves[sort]
+        known = self._sorted(sort)
+        size = int(max(_CHUNK, 2 * len(known)))
+        buffer = np.empty(0, dtype=np.uint64)
+        used, first = 0, len(known)
+        done = notice = 0
+
+        def merge() -> None:
+            # Known keys are even and candidates odd: sorted, the first of each run says whether it is known.
+            nonlocal buffer, used
+            whole = buffer[:used]
+            whole.sort()
+            keep = np.empty(used, dtype=np.bool_)
+            keep[:1] = True
+            np.greater(whole[1:] ^ whole[:-1], _ONE, out=keep[1:])
+            buffer = whole[keep]
+            used = len(buffer)
+
+        def room(more: int) -> bool:
+            nonlocal buffer
+            if used + more > len(buffer):
+                wanted = min(int(self._work(sort, bits, bits)) - done, size) + _BLOCK + more + used
+                if not self._fits(8 * wanted * 1.3 + 8 * used):
+                    return False
+                bigger = np.empty(wanted, dtype=np.uint64)
+                bigger[:used] = buffer[:used]
+                buffer = bigger
+            return True
+
+        if not self._fits(0) or not room(first):
+            return
+        buffer[:first] = known
+        used = first
+        since = 0
+        for _, words in self._blocks(sort, bits):
+            keys = self.lanes.keys(words)
+            if since + len(keys) > size:
+                merge()
+                since = 0
+            if not room(len(keys)):
+                return
+            np.bitwise_or(keys, _ONE, out=buffer[used : used + len(keys)])
+            used += len(keys)
+            since += len(keys)
+            done += len(keys)
+            notice += len(keys)
+            if notice > _NOTICE:
+                self.candidates += notice
+                notice = 0
+                yield self.deepest
+        self.candidates += notice
+        merge()
+        new = buffer[(buffer & _ONE).astype(np.bool_)] & _EVEN
+        buffer &= _EVEN
+        shelf.known = buffer
+        shelf.extend_keys(bits, new)
+
+    def _sorted(self, sort: Sort) -> Keys:
+        known = self.shelves[sort].sort_known()
+        if sort == "condition" and len(self._constants):
+            known = np.union1d(known, self._constants)
+        return known
+
+    def _sweep_words(self, sort: Sort, bits: int) -> Iterator[int]:
+        """Build one level with its words and what made them."""
+        shelf = self.shelves[sort]
+        known = self._sorted(sort)
+        expected = int(self._work(sort, bits, bits) * 1.01) + _BLOCK
+        if not self._fits(8 * (4.0 * expected + 2 * len(known))):
+            return
+        parts: list[Keys] = []
+        blocks: list[_Block] = []
+        notice = 0
+        for block, words in self._blocks(sort, bits):
+            parts.append(self.lanes.keys(words))
+            blocks.append(block)
+            notice += len(parts[-1])
+            if notice > _NOTICE:
+                self.candidates += notice
+                notice = 0
+                yield self.deepest
+        self.candidates += notice
+        if not parts:
+            shelf.extend_keys(bits, np.empty(0, dtype=np.uint64))
+            return
+        keys = np.concatenate(parts)
+        starts = np.cumsum([0] + [len(x) for x in parts])
+        parts.clear()
+        order = np.argsort(keys)
+        ranked = keys[order]
+        heads = np.flatnonzero(np.concatenate([[True], ranked[1:] != ranked[:-1]]))
+        firsts = np.minimum.reduceat(order, heads)
+        distinct = ranked[heads]
+        at = np.minimum(np.searchsorted(known, distinct), max(len(known) - 1, 0))
+        fresh = known[at] != distinct if len(known) else np.ones(len(distinct), dtype=np.bool_)
+        new = np.sort(firsts[fresh])
+        shelf.known = np.sort(np.concatenate([known, distinct[fresh]]))
+        origin = np.empty(len(new), dtype=np.int64)
+        arguments = np.full((shelf.arguments.shape[0], len(new)), LEAF, dtype=np.int64)
+        words = np.empty((self.lanes.words, len(new)), dtype=np.uint64)
+        bounds = np.searchsorted(new, starts)
+        for i, block in enumerate(blocks):
+            here = slice(bounds[i], bounds[i + 1])
+            if here.start == here.stop:
+                continue
+            origin[here] = block.position
+            found = block.arguments(new[here] - starts[i])
+            for j, index in enumerate(found):
+                arguments[j, here] = index
+            words[:, here] = self._evaluate(block.position, found)
+        level = np.full(len(new), bits, dtype=np.int64)
+        shelf.extend(words, keys[new], level, origin, arguments, bits)
+
+    def _evaluate(self, position: int, arguments: list[IntArray]) -> Words:
+        """The words of the programs with that production at the root and these arguments, by index."""
+        rule, kernel = self.language.productions[position], self._kernels[position]
+        if kernel is None:
+            return self._leaf(rule)
+        return kernel(*(self.shelves[s].words_at(x) for s, x in zip(rule.arguments, arguments, strict=True)))
+
+    # Reading
+
+    def __len__(self) -> int:
+        """How many behaviours there are."""
+        return self.shelves[self.sort].offsets[min(self.deepest + 1, self.shelves[self.sort].closed + 1)]
+
+    def bits(self, index: int) -> int:
+        """The bits of the cheapest program with that behaviour."""
+        return self.shelves[self.sort].bits_of(self._checked(index))
+
+    def find(self, outputs: IntArray) -> IntArray:
+        """The indices of behaviours, shape (q,), -1 where there is none.
+
+        Args:
+            outputs: shape (q, points), elements of the carrier (0 or 1 for conditions).
+        """
+        outputs = np.asarray(outputs, dtype=np.int64)
+        if outputs.ndim != 2 or outputs.shape[1] != len(self.inputs):
+            raise ValueError(f"Bank.find: outputs must have shape (q, {len(self.inputs)}), got {outputs.shape}")
+        if outputs.size and (outputs.min() < 0 or outputs.max() >= self.carrier.size):
+            raise ValueError(f"Bank.find: outputs must be elements 0..{self.carrier.size - 1} of {self.carrier.name}")
+        words = self.lanes.pack(outputs)
+        return self.shelves[self.sort].find(words, self.lanes.keys(words))
+
+    def outputs(self, indices: IntArray) -> IntArray:
+        """The behaviours themselves, shape (q, points), by index."""
+        indices = np.asarray(indices, dtype=np.int64)
+        shelf = self.shelves[self.sort]
+        if shelf.levels and not self.lanes.exact and (indices >= shelf.held).any():
+            return np.stack([self.program(int(i)).evaluate(self.inputs, self.carrier) for i in indices])
+        return self.lanes.unpack(shelf.words_at(indices))
+
+    def program(self, index: int) -> Program:
+        """The cheapest program with the behaviour of that index.
+
+        A level that is held by its keys alone is built once more to find it.
+        """
+        return self._program(self.sort, self._checked(index))
+
+    def _checked(self, index: int) -> int:
+        if not 0 <= index < len(self):
+            raise IndexError(f"Bank: behaviours are numbered 0..{len(self) - 1}, got {index}")
+        return index
+
+    def _program(self, sort: Sort, index: int) -> Program:
+        found = self._programs.get((sort, index))
+        if found is None:
+            position, arguments = self._made(sort, index)
+            rule = self.language.productions[position]
+            parts = tuple(self._program(s, i) for s, i in zip(rule.arguments, arguments, strict=True))
+            found = self._programs[sort, index] = Program(rule, parts)
+        return found
+
+    def _made(self, sort: Sort, index: int) -> tuple[int, list[int]]:
+        """The production and the arguments' indices of a behaviour's cheapest program."""
+        shelf = self.shelves[sort]
+        if index < shelf.held:
+            position = int(shelf.origin[index])
+            arity = self.language.productions[position].arity
+            return position, shelf.arguments[:arity, index].tolist()
+        bits = shelf.bits_of(index)
+        wanted = shelf.levels[bits][index - shelf.offsets[bits]]
+        for block, words in self._blocks(sort, bits):
+            hits = np.flatnonzero(self.lanes.keys(words) == wanted)
+            if len(hits):
+                return block.position, [int(x[0]) for x in block.arguments(hits[:1])]
+        raise AssertionError(f"Bank: no program for behaviour {index}")
+
+
+def _first_of_each(known: npt.NDArray[np.uint64], keys: Keys, bits: IntArray) -> IntArray:
+    """Which candidates are the cheapest, then first, with a key that is not known; in order of bits, then place."""
+    count = len(known)
+    order = np.argsort(np.concatenate([known, keys]))
+    ranked = np.concatenate([known, keys])[order]
+    ranks = np.concatenate([np.full(count, -1), (bits << 40) | np.arange(len(keys))])[order]
+    heads = np.flatnonzero(np.concatenate([[True], ranked[1:] != ranked[:-1]]))
+    best = np.minimum.reduceat(ranks, heads)
+    return np.sort(best[best >= 0]) & ((1 << 40) - 1)
+
+
+def _tiles(sizes: list[int], triangle: bool) -> Iterator[tuple[tuple[tuple[int, int], ...], tuple[int, ...]]]:
+    """Cut a box of candidates into blocks: the range along each axis, and the axes from the slowest to the fastest.
+
+    The longest axis is the fastest, as broadcasts like it. A triangle (of two equal axes) is cut into strips of rows
+    from the diagonal on.
+    """
+    if triangle:
+        start, size = 0, sizes[0]
+        while start < size:
+            stop = min(size, start + max(1, _BLOCK // (size - start)))
+            for column in range(start, size, _BLOCK):
+                yield ((start, stop), (column, min(size, column + _BLOCK))), (0, 1)
+            start = stop
+        return
+    order = tuple(sorted(range(len(sizes)), key=sizes.__getitem__))
+    steps, left = [0] * len(sizes), _BLOCK
+    for i in reversed(order):
+        steps[i] = min(sizes[i], left)
+        left = max(1, left // steps[i])
+    for starts in product(*(range(0, sizes[i], steps[i]) for i in order)):
+        ranges: list[tuple[int, int]] = [(0, 0)] * len(sizes)
+        for i, start in zip(order, starts, strict=True):
+            ranges[i] = (start, min(sizes[i], start + steps[i]))
+        yield tuple(ranges), order

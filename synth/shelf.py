@@ -1,0 +1,132 @@
+"""Shelf: the behaviours of one nonterminal that a bank has found, in cost order.
+
+Early behaviours are held with their words and with what made them. Late levels may be held as sorted keys alone, an
+eighth of the memory: no program is built from them, or their key is the behaviour itself.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from synth.carrier import IntArray
+from synth.lanes import Keys, Lanes, Words
+
+LEAF = -1  # an argument that is none
+
+
+class Shelf:
+    """Behaviours by index, cheapest first.
+
+    Attributes:
+        offsets: ``offsets[c]`` is the number of behaviours of fewer than c bits, up to one past the closed levels.
+        words, keys, bits, origin, arguments: of the first ``held`` behaviours: packed values (words, held), keys, bits,
+            position of the production in the language, indices of the arguments (most arguments, held).
+        levels: the sorted keys of each level that is held by its keys alone, by bits.
+        known: all keys, sorted; kept only once ``sort_known`` has been called.
+    """
+
+    def __init__(self, lanes: Lanes, most_arguments: int) -> None:
+        self.lanes = lanes
+        self.offsets: list[int] = [0, 0]
+        self.words: Words = np.empty((lanes.words, 0), dtype=np.uint64)
+        self.keys: Keys = np.empty(0, dtype=np.uint64)
+        self.bits: IntArray = np.empty(0, dtype=np.int64)
+        self.origin: npt.NDArray[np.int16] = np.empty(0, dtype=np.int16)
+        self.arguments: npt.NDArray[np.int32] = np.empty((most_arguments, 0), dtype=np.int32)
+        self.levels: dict[int, Keys] = {}
+        self.known: Keys | None = None
+        self._order: IntArray | None = None
+        self._sorted: Keys = self.keys
+
+    def __len__(self) -> int:
+        return self.offsets[-1]
+
+    @property
+    def held(self) -> int:
+        return len(self.keys)
+
+    @property
+    def closed(self) -> int:
+        """The most bits of a level that is complete."""
+        return len(self.offsets) - 2
+
+    @property
+    def bytes(self) -> int:
+        arrays = [self.words, self.keys, self.bits, self.origin, self.arguments, *self.levels.values()]
+        return sum(x.nbytes for x in arrays) + (self.known.nbytes if self.known is not None else 0)
+
+    def count(self, bits: int) -> int:
+        """How many behaviours have exactly so many bits."""
+        return self.offsets[bits + 1] - self.offsets[bits] if 0 <= bits <= self.closed else 0
+
+    def counts(self) -> npt.NDArray[np.float64]:
+        """The number of behaviours of 0, 1, .. bits, shape (closed + 1,)."""
+        return np.diff(np.array(self.offsets, dtype=np.float64))
+
+    def bits_of(self, index: int) -> int:
+        return int(np.searchsorted(self.offsets, index, side="right")) - 1
+
+    def extend(
+        self, words: Words, keys: Keys, bits: IntArray, origin: IntArray, arguments: IntArray, closed: int
+    ) -> None:
+        """Put behaviours of ascending bits on the shelf and close all levels up to ``closed`` bits."""
+        if len(keys):
+            self.words = np.concatenate([self.words, words], axis=1)
+            self.keys = np.concatenate([self.keys, keys])
+            self.bits = np.concatenate([self.bits, bits])
+            self.origin = np.concatenate([self.origin, origin.astype(np.int16)])
+            self.arguments = np.concatenate([self.arguments, arguments.astype(np.int32)], axis=1)
+            self._order = None
+        first = len(self.offsets)
+        self.offsets.extend((np.searchsorted(bits, np.arange(first, closed + 2)) + self.offsets[-1]).tolist())
+
+    def extend_keys(self, bits: int, keys: Keys) -> None:
+        """Put a level on the shelf as its sorted keys alone."""
+        if len(keys):
+            self.levels[bits] = keys
+        self.offsets.append(self.offsets[-1] + len(keys))
+
+    def level(self, bits: int) -> Words:
+        """The words of the behaviours of exactly so many bits, shape (words, count)."""
+        if bits in self.levels:
+            return self.lanes.behaviours(self.levels[bits])
+        return self.words[:, self.offsets[bits] : self.offsets[bits + 1]]
+
+    def words_at(self, indices: IntArray) -> Words:
+        """The words of behaviours by index, shape (words, count); only where they are held or keys are exact."""
+        if not self.levels:
+            return self.words.take(indices, axis=1)  # not words[:, indices], which comes out transposed in memory
+        result = np.empty((self.lanes.words, len(indices)), dtype=np.uint64)
+        early = indices < self.held
+        result[:, early] = self.words.take(indices[early], axis=1)
+        for bits, keys in self.levels.items():
+            at = indices - self.offsets[bits]
+            inside = (at >= 0) & (at < len(keys))
+            if inside.any():
+                result[:, inside] = self.lanes.behaviours(keys[at[inside]])
+        return result
+
+    def sort_known(self) -> Keys:
+        """All keys, sorted, from now on kept up to date by the caller in ``known``."""
+        if self.known is None:
+            self.known = np.sort(np.concatenate([self.keys, *self.levels.values()]))
+        return self.known
+
+    def find(self, words: Words, keys: Keys) -> IntArray:
+        """The indices of behaviours, shape (count,), -1 where there is none."""
+        result = np.full(len(keys), -1, dtype=np.int64)
+        if self.held:
+            if self._order is None:
+                self._order = np.argsort(self.keys)
+                self._sorted = self.keys[self._order]
+            at = np.minimum(np.searchsorted(self._sorted, keys), self.held - 1)
+            hit = np.flatnonzero(self._sorted[at] == keys)
+            index = self._order[at[hit]]
+            same = (self.words[:, index] == words[:, hit]).all(axis=0)  # keys of several words may collide
+            result[hit[same]] = index[same]
+        for bits, level in self.levels.items():
+            at = np.minimum(np.searchsorted(level, keys), len(level) - 1)
+            hit = level[at] == keys
+            result[hit] = at[hit] + self.offsets[bits]
+        return result
