@@ -135,7 +135,7 @@ def load_method(ref: str) -> tuple[Method, dict[str, Value], str]:
     parts = _file_parts(head)
     found, source = _named_method(head) if parts is None else _file_method(*parts)
     parameters = parameters_of(found.run, skip=_METHOD_ARGUMENTS)
-    values = bind(head, parameters, inline)
+    values = bind(found.name, parameters, inline)
     defaults = {x.name: x.default for x in parameters}
     return found, {k: v for k, v in values.items() if v != defaults[k]}, source
 
@@ -166,7 +166,11 @@ def list_methods() -> list[Listing]:
 
 def _described(found: Method) -> Listing:
     options = parameters_of(found.run, skip=_METHOD_ARGUMENTS)
-    return Listing(found.name, " ".join(f":{x.name}={x.default}" for x in options), found.about)
+    return Listing(
+        found.name,
+        " ".join(f":{x.name}" if x.default is None else f":{x.name}={x.default}" for x in options),
+        found.about,
+    )
 
 
 def _split(ref: str) -> tuple[str, dict[str, str]]:
@@ -228,8 +232,9 @@ def _find_task(head: str) -> _Found:
     if (parts := _file_parts(head)) is not None:
         path, name = parts
         file = load_file(path)
+        wanted = file[name]
         with explained(file.path):
-            family = _as_family(name, file[name])
+            family = _as_family(name, wanted)
         called = f"{file.path.name}:{family.name}" if family.name in known else family.name
         ref = f"{file.path}:{name}"
         return _Found(family, "file", ref, called, ref, file)
@@ -275,8 +280,9 @@ def _named_method(head: str) -> tuple[Method, str]:
 
 def _file_method(path: str, name: str) -> tuple[Method, str]:
     file = load_file(path)
+    wanted = file[name]
     with explained(file.path):
-        found = _as_method(name, file[name])
+        found = _as_method(name, wanted)
     if found.name in _names(methods):
         found = replace(found, name=f"{file.path.name}:{found.name}")
     return found, file.source_hash

@@ -33,7 +33,7 @@ def keep(mask: Callable[..., Any] | None, domain: IntArray) -> IntArray:
     if kept.dtype != np.bool_:
         raise UserError(f"the mask must give true or false for each cell, got {kept.dtype}")
     if not kept.any():
-        raise UserError("the mask keeps no cell")
+        raise UserError("the domain is empty: the mask keeps no cell")
     return domain[kept]
 
 
@@ -81,6 +81,8 @@ def _evaluate(function: Callable[..., Any], domain: IntArray, what: str) -> npt.
         again, values = _on_arrays, together
     else:
         again, values = partial(_one_by_one, what=what), _one_by_one(function, domain, what)
+    if values.dtype.kind not in "biu":  # what it gives is refused anyway, and nan differs from itself
+        return values
     some = _spread(domain, _TWICE)
     second = again(function, domain[some])
     if second is None or not np.array_equal(second, values[some]):

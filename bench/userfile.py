@@ -75,15 +75,21 @@ def explained(path: Path) -> Generator[None]:
         raise UserError(f"{path.name}{at}: {error}") from error
     except SyntaxError as error:
         line = f":{error.lineno}" if error.filename == str(path) else _line(path, error)
-        raise UserError(f"{path.name}{line}: syntax error: {error.msg}") from error
+        elsewhere = "" if error.filename == str(path) else f" in {Path(error.filename or '').name}:{error.lineno}"
+        raise UserError(f"{path.name}{line}: syntax error{elsewhere}: {error.msg}") from error
     except (Exception, SystemExit) as error:
         message = " ".join(f"{type(error).__name__}: {error}".split())
         raise UserError(f"{path.name}{_line(path, error)}: {message}") from error
 
 
-def _line(path: Path, error: BaseException) -> str:
-    lines = [x.lineno for x in traceback.extract_tb(error.__traceback__) if x.filename == str(path)]
-    return f":{lines[-1]}" if lines else ""
+def _line(path: Path, error: BaseException | None) -> str:
+    """ ":12", the last line of the file that the error, or what caused it, came through."""
+    while error is not None:
+        lines = [x.lineno for x in traceback.extract_tb(error.__traceback__) if x.filename == str(path)]
+        if lines:
+            return f":{lines[-1]}"
+        error = error.__cause__
+    return ""
 
 
 @contextmanager
