@@ -1,0 +1,153 @@
+"""The one training loop: a generator of checkpoints, stopped by its caller, its budget or its own evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nets.models import Architecture, Network, fresh, tokens
+from nets.optimise import AdamW
+from nets.recipes import Recipe
+from synth.carrier import IntArray
+
+
+class Diverged(Exception):
+    """The training loss is no longer a number; the message says at which step."""
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """Training so far.
+
+    Attributes:
+        step: gradient steps done.
+        rate: the current step size.
+        loss, accuracy: of the last step's batch, before that step's update, by the weights being trained.
+        flops: floating-point operations so far, forward and backward.
+        network: what would be answered now (the running mean of the weights). It lives: later steps change it.
+        stable_since: the step since which the answers on the watched cells have not changed.
+        final: whether training has ended.
+        cause: why it ended, "" before: "settled" or "budget".
+    """
+
+    step: int
+    rate: float
+    loss: float
+    accuracy: float
+    flops: float
+    network: Network
+    stable_since: int
+    final: bool
+    cause: str
+
+
+def train(
+    architecture: Architecture,
+    inputs: IntArray,
+    labels: IntArray,
+    recipe: Recipe,
+    seed: int,
+    *,
+    watched: IntArray | None = None,
+    noise: float = 0.0,
+    device: str = "cpu",
+) -> Generator[Checkpoint, None, None]:
+    """Train a fresh network; checkpoints come every 5 steps at first, then every 6% of the steps done.
+
+    Args:
+        architecture, recipe: what and how.
+        inputs, labels: the examples, shapes (n, arity) and (n,), n at least 1.
+        seed: decides the first weights and the order of minibatches, and nothing else is random.
+        watched: cells without labels, shape (k, arity), whose answers must settle; None turns that rule off.
+        noise: the declared share of wrong labels: that many examples need not be fitted before the run may settle.
+
+    Raises:
+        ValueError: no examples.
+        Diverged: the loss is not finite.
+    """
+    n = len(labels)
+    if n == 0:
+        raise ValueError(f"train: {architecture.name} needs at least one example, got none")
+    start = fresh(architecture, seed, device)
+    optimiser = AdamW(start.weights, recipe.betas, recipe.decay)
+    network = Network(architecture, optimiser.averages if recipe.window else optimiser.weights)
+    x, y = tokens(inputs, device), torch.from_numpy(np.ascontiguousarray(labels)).to(device)
+    batches = _batches(x, y, recipe.batch, seed)
+    differentiate = architecture.differentiate(optimiser.weights, optimiser.gradients, min(n, recipe.batch))
+    fitted = 1 - noise - 3 * (noise * (1 - noise) / n) ** 0.5
+    flops = 3 * architecture.flops() * min(n, recipe.batch)
+    settled = Settling(watched, recipe.settle) if watched is not None and recipe.settle else None
+
+    loss, hits, size, rate, at = torch.tensor(0.0), torch.tensor(0), n, 0.0, 0
+    while at < recipe.steps:
+        target = min(at + max(5, at // 16), recipe.steps)
+        with torch.no_grad(), flushing_denormals():
+            for step in range(at + 1, target + 1):
+                bx, by = next(batches)
+                loss, hits = differentiate(bx, by)
+                rate, size = _rate(recipe, step), len(by)
+                optimiser.update(rate)
+                if recipe.window:
+                    optimiser.average(recipe.window)
+        at = target
+        if not torch.isfinite(loss):
+            raise Diverged(f"{architecture.name}: the training loss is {float(loss)} at step {at}")
+        accuracy = int(hits) / size
+        done = settled is not None and settled.step(network, at) and accuracy >= fitted
+        cause = "settled" if done else "budget" if at == recipe.steps else ""
+        since = settled.since if settled is not None else at
+        yield Checkpoint(at, rate, float(loss), accuracy, flops * at, network, since, bool(cause), cause)
+        if done:
+            return
+
+
+class Settling:
+    """Whether answers have stopped changing: they ask for no label, so a method may end on them.
+
+    A network that still generalises from one step to the next changes its answers somewhere among thousands of cells.
+    """
+
+    def __init__(self, cells: IntArray, share: float) -> None:
+        self.cells, self.share, self.since = cells, share, 0
+        self._answers: IntArray | None = None
+
+    def step(self, network: Network, at: int) -> bool:
+        """Look again at step ``at``; True once nothing has changed for ``share`` of the steps before the last change."""
+        answers = network.predict(self.cells)
+        if self._answers is None or not np.array_equal(answers, self._answers):
+            self.since = at
+        self._answers = answers
+        return at >= self.since * (1 + self.share) + 10
+
+
+def _rate(recipe: Recipe, step: int) -> float:
+    left = (recipe.steps - step) / max(1.0, recipe.cooldown * recipe.steps)
+    return recipe.rate * min(1.0, step / recipe.warmup, left)
+
+
+def _batches(x: Tensor, y: Tensor, batch: int, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """All examples every time, or shuffled parts of at most ``batch``."""
+    if len(y) <= batch:
+        while True:
+            yield x, y
+    generator = torch.Generator().manual_seed(seed + 1)
+    while True:
+        order = torch.randperm(len(y), generator=generator).to(y.device)
+        for part in order.split(batch):
+            if len(part) == batch:
+                yield x.index_select(1, part), y[part]
+
+
+@contextmanager
+def flushing_denormals() -> Iterator[None]:
+    """Numbers below 1e-38 count as 0 meanwhile: moments of dead units sink there, and arithmetic on them is 30x slower."""
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
