@@ -6,37 +6,29 @@ one alone.
 
 from __future__ import annotations
 
-import ast
-import hashlib
 import importlib
 import inspect
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import EntryPoint, entry_points
 from pkgutil import iter_modules
 from types import FunctionType, ModuleType
-from typing import Any, Literal, TypeVar
-
-import numpy as np
+from typing import Literal, TypeVar
 
 from bench import methods, tasks
 from bench.errors import UserError, nearest
+from bench.expression import expression
 from bench.method import Method
 from bench.parameters import Value, bind, parameters_of
-from bench.task import Task, TaskFamily, inverses, program_target
+from bench.slug import folder_name
+from bench.task import Task, TaskFamily
 from bench.userfile import UserFile, explained, load_file
-from synth.carrier import IntArray, Residues
-from synth.language import MAX_ARITY, language
-from synth.parse import arity_of, parse
 
 Origin = Literal["built-in", "file", "entry point", "expression"]
 _D = TypeVar("_D", TaskFamily, Method)
 
 _METHOD_ARGUMENTS = 3  # problem, budget, rng
-_DEFAULT_P = 59
-_LONGEST_SLUG = 80
 
 
 @dataclass(frozen=True)
@@ -113,7 +105,9 @@ def load_task(
         with explained(found.file.path):
             task = family.build(**values)
     task = task.named(found.name, family.version)
-    return LoadedTask(found.ref, found.name, family.version, values, task, found.origin, _slug(found, values))
+    identity = "" if found.origin == "built-in" else f"{found.origin} {found.identity}"
+    slug = folder_name(found.name, values, {x.name: x.default for x in family.parameters}, identity)
+    return LoadedTask(found.ref, found.name, family.version, values, task, found.origin, slug)
 
 
 def load_method(ref: str) -> tuple[Method, dict[str, Value], str]:
@@ -245,10 +239,11 @@ def _find_task(head: str) -> _Found:
     if ":" in head:
         raise UserError(f"{head!r}: expected a task's name, file.py:name or an expression{hint}")
     try:
-        return _expression(head)
+        family = expression(head)
     except ValueError as error:
         why = str(error).partition("; did you mean")[0] if hint else error
         raise UserError(f"task {why}{hint}") from None
+    return _Found(family, "expression", family.name, family.name, family.name)
 
 
 def _as_family(name: str, found: object) -> TaskFamily:
@@ -298,50 +293,3 @@ def _as_method(name: str, found: object) -> Method:
     if len(inspect.signature(found.run).parameters) < _METHOD_ARGUMENTS:
         raise UserError(f"{name}: expected its function to take (problem, budget, rng)")
     return found
-
-
-def _expression(text: str) -> _Found:
-    """The family of an expression over a..d; cells where it would divide by zero are not in the domain.
-
-    Raises:
-        ValueError: it is no expression of the language.
-    """
-    parse(text, language("full", MAX_ARITY))  # for its errors, which then name all variables
-    arity = arity_of(text)
-    program = parse(text, language("full", arity))
-    normal = re.sub(r" (\*\*|\*|/) ", r"\1", ast.unparse(ast.parse(text, mode="eval")))
-    divisors = [x.arguments[1] for x in program.nodes() if x.name == "/"]
-
-    def build(p: int = _DEFAULT_P) -> Task:
-        if divisors:
-            inverses(p, arity)  # a prime, or it says so
-
-        def defined(*cell: IntArray) -> Any:
-            return np.logical_and.reduce([program_target(x, Residues(p))(*cell) != 0 for x in divisors])
-
-        def target(*cell: IntArray) -> IntArray:
-            return program_target(program, Residues(p))(*cell)
-
-        return Task(modulus=p, arity=arity, target=target, mask=defined if divisors else None, formula=normal)
-
-    family = TaskFamily(normal, 1, parameters_of(build), normal, build)
-    return _Found(family, "expression", normal, normal, normal)
-
-
-def _slug(found: _Found, values: Mapping[str, Value]) -> str:
-    """The folder's name: safe on every file system, at most 80 characters."""
-    defaults = {x.name: x.default for x in found.family.parameters}
-    others = [f"{k}-{v}" for k, v in values.items() if k != "p" and v != defaults[k]]
-    name = found.name
-    if found.origin == "expression":
-        for sign, word in (("**", ""), ("*", ""), ("+", " plus "), ("-", " minus "), ("/", " over ")):
-            name = name.replace(sign, word)
-    pieces = [_safe(x) for x in (name.replace(".py:", "-"), *([f"p{values['p']}"] if "p" in values else []), *others)]
-    if found.origin == "built-in" and not others:
-        return "-".join(pieces)
-    digest = hashlib.sha256(json.dumps([found.origin, found.identity, values], sort_keys=True).encode()).hexdigest()
-    return f"{'-'.join(x for x in pieces if x)[: _LONGEST_SLUG - 9].strip('-_')}-{digest[:8]}".lstrip("-")
-
-
-def _safe(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9-]+", "_", text).strip("_")

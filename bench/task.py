@@ -204,8 +204,8 @@ class TaskFamily:
         values = bind(self.name, self.parameters, given)
         try:
             task: Any = self.function(**values)
-        except UserError as error:
-            raise UserError(f"{self.name}: {error}") from error
+        except ValueError as error:
+            raise UserError(" ".join(f"{self.name}: {error}".split())) from error
         if not isinstance(task, Task):
             raise UserError(f"{self.name}: expected its function to return a Task, got {type(task).__name__}")
         return task.named(self.name, self.version)

@@ -8,7 +8,7 @@ FLOOR = 30  # bits: no program as short as this computes the task
 
 @task(version=1)
 def ladder(p: int = 59, bits: int = 40, task_seed: int = 0) -> Task:
-    """A random program of about so many bits, without an equivalent of 30 bits or fewer (control: known length)."""
+    """A random program of about so many bits, with no equivalent of 30 bits or fewer (control)."""
     from synth.sample import ladder_program  # searches to certify its bound
 
     carrier = Residues(p)

@@ -7,7 +7,7 @@ from bench.task import Task, inverses, task
 
 @task(version=1)
 def oddbranch(p: int = 59) -> Task:
-    """Quotient where b is odd, difference where it is even; modulo a prime."""
+    """Modulo a prime, a/b where b is odd and a - b where it is even."""
     inverse = inverses(p)
     return Task(
         modulus=p,

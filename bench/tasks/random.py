@@ -6,5 +6,5 @@ from synth.draws import integers
 
 @task(version=1)
 def random(p: int = 59, task_seed: int = 0) -> Task:
-    """A table of independent uniform values (control: no short program)."""
+    """Independent uniform values (control: no short program exists)."""
     return Task(modulus=p, target=lambda a, b: integers(task_seed, "random table", a * p + b, p))

@@ -8,7 +8,7 @@ from synth.draws import permutation
 
 @task(version=1)
 def relabelled(of: str = "modadd", p: int = 59, task_seed: int = 0) -> Task:
-    """Another task (--of modmul, --of affine:alpha=5), inputs and outputs each permuted (control: no short program)."""
+    """Another task, --of modmul or --of affine:alpha=5, with inputs and outputs each permuted (control)."""
     from bench.registry import load_task  # which loads this file
 
     inner = load_task(of, {}, spare={"p": p}).task

@@ -6,7 +6,7 @@ from synth.carrier import symmetric_group
 
 @task(version=1)
 def s5_aba() -> Task:
-    """The product xyx of permutations."""
+    """A product of permutations of five things: a*b*a."""
     group = symmetric_group(5)
     product = group.table
     return Task(carrier=group, target=lambda a, b: product[product[a, b], a], formula="a*b*a")

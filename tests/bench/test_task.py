@@ -229,8 +229,8 @@ def _relabelling(inner: Task, outer: Task) -> tuple[np.ndarray, np.ndarray] | No
 
 
 def test_seeded_tasks_differ_by_seed_and_repeat() -> None:
-    for name in ("random", "relabelled"):
-        first, again, other = (load_task(name, {"p": 11, "task_seed": seed}).task.table for seed in (0, 0, 1))
+    for name in ("random", "relabelled", "ladder"):
+        first, again, other = (load_task(name, {"p": 59, "task_seed": seed}).task.table for seed in (0, 0, 1))
         assert np.array_equal(first, again)
         assert not np.array_equal(first, other)
 
@@ -239,6 +239,24 @@ def test_a_random_table_has_no_pattern_in_its_values() -> None:
     table = load_task("random", {"task_seed": 3}).task.table
     counts = np.bincount(table, minlength=59)
     assert ((counts - 59) ** 2 / 59).sum() < 101  # chi-square with 58 degrees of freedom, 99.95%
+
+
+@pytest.mark.parametrize("p", [59, 60])
+@pytest.mark.parametrize("seed", [0, 7])
+def test_a_ladder_s_rung_has_its_length_and_needs_every_input(p: int, seed: int) -> None:
+    built = load_task("ladder", {"p": p, "bits": "40", "task-seed": seed}).task
+    assert built.formula_program is not None
+    assert abs(built.formula_program.bits - 40) <= 2
+    assert built.notes["bits"] == built.formula_program.bits
+    assert float(built.notes["lower_bound_bits"]) > 30
+    table = built.table.reshape(p, p)
+    assert (table != table[:1]).any()
+    assert (table != table[:, :1]).any()
+
+
+def test_a_ladder_of_no_length_is_refused() -> None:
+    with pytest.raises(UserError, match="ladder: .* 5 ± 2 bits"):
+        load_task("ladder", {"bits": 5})
 
 
 def test_a_declared_task_is_a_family() -> None:
