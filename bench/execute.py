@@ -9,7 +9,7 @@ import re
 import resource
 import time
 import traceback
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -335,7 +335,7 @@ def _cpu_now() -> float:
 
 
 @contextmanager
-def _watchdog(seconds: float, stack: IO[str]) -> Iterator[None]:
+def _watchdog(seconds: float, stack: IO[str]) -> Generator[None]:
     """End the process from a C thread when a call neither returns nor lets Python run; its remains are read."""
     faulthandler.dump_traceback_later(max(seconds, GRACE_SECONDS), exit=True, file=stack)
     try:
@@ -345,7 +345,7 @@ def _watchdog(seconds: float, stack: IO[str]) -> Iterator[None]:
 
 
 @contextmanager
-def _memory_limit(mib: int, device: str) -> Iterator[None]:
+def _memory_limit(mib: int, device: str) -> Generator[None]:
     """Cap what the run may allocate beyond what the process holds already; not with CUDA, which maps far more."""
     if device != "cpu":
         yield

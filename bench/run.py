@@ -5,6 +5,7 @@ From Python: ``from bench.run import run; boards = run("modadd", p=59)``.
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -112,9 +113,14 @@ def _perform(
     outcomes = retry_outcomes(retry)
     if jobs is not None and jobs < 1:
         raise UserError(f"--jobs: expected at least 1, got {jobs}")
-    console = Console(stderr=True)
     store = Store(made.folder)
     store.create()
+    console = Console(stderr=True)
+    if not quiet:
+        from bench.table import headline
+
+        console.print(headline(made), highlight=False)
+        console.print()
     for path in store.damaged():
         console.print(f"{path}: a damaged record; where this command needs it, it runs again", style="yellow")
     records: list[Record] = []
@@ -175,28 +181,28 @@ app = App(
     help_epilogue=EXAMPLES,
     help_format="plaintext",
     version=_version,
+    suppress_keyboard_interrupt=False,
 )
 
 _Lists = Annotated[list[str] | None, Parameter(negative="")]
 _Flag = Parameter(negative="")
-_Free = Parameter(allow_leading_hyphen=True)
 
 
 @app.default
 def command(
     *,
-    task: Annotated[str | None, _Free] = None,
+    task: str | None = None,
     methods: _Lists = None,
     language: str | None = None,
-    examples: Annotated[list[str] | None, Parameter(negative="", allow_leading_hyphen=True)] = None,
-    fractions: Annotated[list[str] | None, Parameter(negative="", allow_leading_hyphen=True)] = None,
-    seeds: Annotated[int, _Free] = 3,
-    seconds: Annotated[float, _Free] = 5.0,
-    memory_mib: Annotated[int, _Free] = 2048,
-    jobs: Annotated[int | None, _Free] = None,
-    threads: Annotated[int, _Free] = 1,
+    examples: _Lists = None,
+    fractions: _Lists = None,
+    seeds: int = 3,
+    seconds: float = 5.0,
+    memory_mib: int = 2048,
+    jobs: int | None = None,
+    threads: int = 1,
     device: str = "auto",
-    noise: Annotated[float, _Free] = 0.0,
+    noise: float = 0.0,
     split: str = "cells",
     out: Path = Path("results"),
     fresh: Annotated[bool, _Flag] = False,
@@ -204,7 +210,7 @@ def command(
     dry_run: Annotated[bool, _Flag] = False,
     list_: Annotated[bool, Parameter(name="--list", negative="")] = False,
     quiet: Annotated[bool, _Flag] = False,
-    **task_flags: Annotated[str, Parameter(name="--TASK-FLAG", allow_leading_hyphen=True)],
+    **task_flags: Annotated[str, Parameter(name="--TASK-FLAG")],
 ) -> int:
     """Send program search and gradient descent down the same task, on the same examples, and compare.
 
@@ -236,11 +242,10 @@ def command(
         print_lists()
         return EXIT_OK
     from bench.errors import UserError
-    from bench.plan import plan
 
     if task is None:
         raise UserError("--task: no task given; try --task modadd, or --list for all of them")
-    made = plan(
+    made = _plan_or_hint(
         task, {name.replace("-", "_"): value for name, value in task_flags.items()},
         methods=_split(methods), examples=_split(examples), fractions=_split(fractions), seeds=seeds, seconds=seconds,
         memory_mib=memory_mib, threads=threads, device=device, noise=noise, split=split, language=language, out=out,
@@ -253,11 +258,6 @@ def command(
 
         print_plan(console, made)
         return EXIT_OK
-    if not quiet:
-        from bench.table import headline
-
-        console.print(headline(made))
-        console.print()
     records = _perform(made, jobs=jobs, threads=threads, fresh=fresh, retry=_split(retry), quiet=quiet)
     broken = any(record.outcome.value == "error" for record in records)
     if not quiet:
@@ -267,6 +267,20 @@ def command(
         console.print(board(made, boards(records)["leaderboard"], records))
         console.print(f"[dim]{made.folder}/: leaderboard.csv curves.csv programs.csv runs/[/]", soft_wrap=True)
     return EXIT_RUN_FAILED if broken else EXIT_OK
+
+
+def _plan_or_hint(task: str, flags: dict[str, str], **arguments: Any) -> Plan:
+    """Plan, and where the task does not know a flag, say which of the command's own flags it resembles."""
+    from bench.errors import UserError, nearest
+    from bench.plan import plan
+
+    try:
+        return plan(task, flags, **arguments)
+    except UserError as error:
+        own = [f"--{name.strip('_').replace('_', '-')}" for name in inspect.signature(command).parameters]
+        strays = [f"--{name.replace('_', '-')}" for name in flags]
+        hints = [nearest(stray, own) for stray in strays if stray in str(error)]
+        raise UserError(str(error) + next((hint for hint in hints if hint), "")) from None
 
 
 def _split(values: Sequence[str] | None) -> list[str]:
@@ -287,6 +301,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
     except UserError as error:
         return _complain(str(error))
+    except UnusedCliTokensError as error:
+        return _complain(f"{' '.join(error.unused_tokens or [])!r} stands by itself; did you mean --task?")
     except CycloptsError as error:
         return _complain(" ".join(str(error).split()))
     except KeyboardInterrupt:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -82,7 +82,7 @@ def run_chains(
     threads: int,
     fresh: bool = False,
     retry: frozenset[Outcome] = frozenset(),
-) -> Iterator[tuple[Chain, Record, bool]]:
+) -> Generator[tuple[Chain, Record, bool]]:
     """Run every chain to its end, yielding (chain, record, reused) as runs finish or are found on disk.
 
     Interrupting is safe at any moment: a run is on disk, whole, before it is yielded, and the next call finds it there.
