@@ -255,7 +255,7 @@ def test_a_ladder_s_rung_has_its_length_and_needs_every_input(p: int, seed: int)
 
 
 def test_a_ladder_of_no_length_is_refused() -> None:
-    with pytest.raises(UserError, match="ladder: .* 5 ± 2 bits"):
+    with pytest.raises(UserError, match=r"ladder: .* 5 ± 2 bits"):
         load_task("ladder", {"bits": 5})
 
 
