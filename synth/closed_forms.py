@@ -7,27 +7,39 @@ together is priced, with the constant that is left over, and the shortest wins.
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from itertools import product
 from math import inf
 
 import numpy as np
 import numpy.typing as npt
 
+from synth.bank import Bank
 from synth.carrier import IntArray, Residues
 from synth.constants import residue
 from synth.language import Language
 from synth.laws import UNKNOWN, ZERO, Basis, Law, phi
 from synth.program import Program
 
-DEPTHS = (23,)  # bits of the one-variable banks, tried in turn
-_POINTS = 64  # where forms are compared first; those that pass are then evaluated everywhere
+DEPTHS = (23, 32)  # bits of the one-variable banks, tried in turn
+_POINTS = 64  # where forms are compared; with more elements, those that pass are evaluated on all
+_SIEVE = 4  # points that rule most of a bank out
 _MOST_CHECKED = 300
-_BLOCK = 1 << 20
+_BLOCK = 1 << 20  # cells checked at once
 
-# A form of a table: what it exceeds the table by, and the program (in the table's own variable).
-Forms = dict[int, Program]
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """A program for a table's closed form, built when it is picked."""
+
+    bits: int
+    build: Callable[[], Program]
+
+
+Forms = dict[int, _Form]  # by what a form exceeds its table by
 
 
 def law_program(law: Law, language: Language, domain: IntArray | None = None) -> Program | None:
@@ -69,70 +81,78 @@ class _Term:
         if (known == known[0]).all():
             return cls({}, {}, None) if known[0] == ZERO else cls({}, {}, int(known[0]))
         negated = np.where(table >= 0, -table % law.order, table)
-        found = [_forms(t, law.carrier, law.basis, law.order, language, depth) for t in (table, negated)]
-        if not any(found):
-            return None
-        rename = [{s: _in_variable(x, j, language) for s, x in forms.items()} for forms in found]
-        return cls(rename[0], rename[1], None)
+        bank = _bank(language, law.carrier, law.basis, depth)
+        added, subtracted = (_forms(t, j, bank, law, language) for t in (table, negated))
+        return cls(added, subtracted, None) if added or subtracted else None
 
 
-def _forms(table: IntArray, carrier: Residues, basis: Basis, order: int, language: Language, depth: int) -> Forms:
-    """The cheapest program (in the first variable) for the table plus each class that the bank has one for."""
-    bank = _bank(language, carrier, depth)
-    points, classes = bank.points, phi(carrier, basis)[bank.values]
-    at = np.flatnonzero(table[points] != UNKNOWN)
-    wanted = table[points[at]]
-    origin = np.flatnonzero(wanted >= 0)
-    if len(origin) == 0:
+def _forms(table: IntArray, j: int, bank: _Bank, law: Law, language: Language) -> Forms:
+    """The cheapest program in variable j for the table plus each class that the bank has one for."""
+    at = np.flatnonzero(table[bank.points] != UNKNOWN)
+    wanted = table[bank.points[at]]
+    fixed = np.flatnonzero(wanted >= 0)
+    if len(fixed) == 0:
         return {}
-    start = int(origin[0])
-    alive = np.flatnonzero(classes[:, at[start]] >= 0)
-    shift = (classes[alive, at[start]] - wanted[start]) % order
-    for i, target in zip(at, wanted, strict=True):
-        value = classes[alive, i]
-        same = value == ZERO if target == ZERO else (value >= 0) & ((value - target - shift) % order == 0)
+    start = int(at[fixed[0]])
+    alive = np.flatnonzero(bank.classes[:, start] >= 0)
+    shift = (bank.classes[alive, start] - table[bank.points[start]]) % law.order
+    for some in (at[:_SIEVE], at[_SIEVE:]):
+        target = table[bank.points[some]]
+        value = bank.classes[np.ix_(alive, some)]
+        same = np.where(
+            target == ZERO, value == ZERO, (value >= 0) & ((value - target - shift[:, None]) % law.order == 0)
+        ).all(axis=1)
         alive, shift = alive[same], shift[same]
-    everywhere = np.flatnonzero(table != UNKNOWN)
-    inputs = np.zeros((len(everywhere), language.arity), dtype=np.int64)
-    inputs[:, 0] = everywhere
     forms: Forms = {}
-    sequence = np.argsort(bank.bits[alive], kind="stable")[:_MOST_CHECKED]
-    for index, s in zip(alive[sequence].tolist(), shift[sequence].tolist(), strict=True):
-        if s not in forms:
-            program = bank.programs[index]
-            value = phi(carrier, basis)[program.evaluate(inputs, carrier)]
-            expected = np.where(table[everywhere] >= 0, (table[everywhere] + s) % order, ZERO)
-            if np.array_equal(value, expected):
-                forms[s] = program
-    if basis == "additive":
-        _add_multiples(forms, table, bank, carrier, language)
+    for index, s in zip(alive[:_MOST_CHECKED].tolist(), shift[:_MOST_CHECKED].tolist(), strict=True):  # in cost order
+        if s not in forms and (bank.complete or _is_form(bank.bank.program(index), table, s, law, language)):
+            forms[s] = _Form(int(bank.bits[index]), _renamed(bank.bank, index, j, language))
+    if law.basis == "additive":
+        _add_multiples(forms, table, j, bank, law, language)
     return forms
 
 
-def _add_multiples(forms: Forms, table: IntArray, bank: _Bank, carrier: Residues, language: Language) -> None:
-    """Add constant * F where F is the table up to a factor and a constant that no form within reach has."""
+def _is_form(program: Program, table: IntArray, shift: int, law: Law, language: Language) -> bool:
+    """Whether the program (in the first variable) is the table plus the shift wherever the table is known."""
     known = np.flatnonzero(table != UNKNOWN)
+    value = phi(law.carrier, law.basis)[program.evaluate(_column(known, language), law.carrier)]
+    return np.array_equal(value, np.where(table[known] >= 0, (table[known] + shift) % law.order, ZERO))
+
+
+def _column(elements: IntArray, language: Language) -> IntArray:
+    """Inputs whose first variable runs through the elements."""
+    inputs = np.zeros((len(elements), language.arity), dtype=np.int64)
+    inputs[:, 0] = elements
+    return inputs
+
+
+def _renamed(bank: Bank, index: int, j: int, language: Language) -> Callable[[], Program]:
+    return lambda: _in_variable(bank.program(index), j, language)
+
+
+def _add_multiples(forms: Forms, table: IntArray, j: int, bank: _Bank, law: Law, language: Language) -> None:
+    """Add constant * F where F is the table up to a factor and a constant that no form within reach has."""
+    m, inverses = law.carrier.modulus, law.carrier.inverses
     at = np.flatnonzero(table[bank.points] != UNKNOWN)
-    steps = (table[bank.points[at]] - table[known[0]]) % carrier.modulus
-    unit = np.flatnonzero(carrier.inverses[steps] != 0)
-    if len(at) < 3 or len(unit) == 0:
+    if len(at) < 3:
         return
-    m, i = carrier.modulus, int(unit[0])
-    inputs = np.zeros((len(known), language.arity), dtype=np.int64)
-    inputs[:, 0] = known
-    origin = np.flatnonzero(bank.points == known[0])
-    if len(origin) == 0:
+    steps = (table[bank.points[at]] - table[bank.points[at[0]]]) % m
+    unit = np.flatnonzero(inverses[steps] != 0)
+    if len(unit) == 0:
         return
-    steps_of = (bank.values[:, at] - bank.values[:, origin]) % m
-    factor = steps[i] * carrier.inverses[steps_of[:, i]] % m
-    alive = np.flatnonzero((factor > 1) & ((steps_of * factor[:, None] - steps) % m == 0).all(axis=1))
-    for index in alive[np.argsort(bank.bits[alive], kind="stable")][:8].tolist():
+    i = int(unit[0])
+    origin = bank.classes[:, at[0]]
+    factor = steps[i] * inverses[(bank.classes[:, at[i]] - origin) % m] % m
+    alive = np.flatnonzero(factor > 1)
+    for some in (slice(1, _SIEVE), slice(_SIEVE, None)):
+        step_of = bank.classes[np.ix_(alive, at[some])] - origin[alive, None]
+        alive = alive[((step_of * factor[alive, None] - steps[some]) % m == 0).all(axis=1)]
+    for index in alive[:8].tolist():
         multiplier = residue(language, int(factor[index]), m)
-        program = language.make("*", multiplier, bank.programs[index])
-        difference = (program.evaluate(inputs, carrier) - table[known]) % m
-        s = int(difference[0])
-        if (difference == s).all() and (s not in forms or forms[s].bits > program.bits):
-            forms[s] = program
+        program = language.make("*", multiplier, _in_variable(bank.bank.program(index), 0, language))
+        s = int(factor[index] * origin[index] - table[bank.points[at[0]]]) % m
+        if (s not in forms or forms[s].bits > program.bits) and _is_form(program, table, s, law, language):
+            forms[s] = _Form(program.bits, partial(_in_variable, program, j, language))
 
 
 def _in_variable(program: Program, j: int, language: Language) -> Program:
@@ -153,6 +173,7 @@ def _shortest(terms: list[_Term], law: Law, language: Language, operators: tuple
     constants = [residue(language, int(x), law.carrier.modulus) for x in law.decode]
     if not moving:
         return constants[offset]
+    leftover = {k: _Form(x.bits, partial(_itself, x)) for k, x in enumerate(constants)}
     best: tuple[float, Program | None] = (inf, None)
     signs = [[x for x in (1, -1) if (term.added if x == 1 else term.subtracted)] for term in moving]
     for pattern in product(*signs):
@@ -160,16 +181,16 @@ def _shortest(terms: list[_Term], law: Law, language: Language, operators: tuple
             continue
         parts = [(term.added, 1) for term, sign in zip(moving, pattern, strict=True) if sign == 1]
         parts += [(term.subtracted, -1) for term, sign in zip(moving, pattern, strict=True) if sign == -1]
-        tail: list[tuple[Forms, int] | None] = [None, (dict(enumerate(constants)), 1)]
-        if minus in language:
-            tail.append((dict(enumerate(constants)), -1))
+        tail: list[tuple[Forms, int] | None] = [None, (leftover, 1)]
+        if minus in language and 1 in pattern:
+            tail.append((leftover, -1))
         for extra in tail:
             chosen = parts if extra is None else [*parts, extra] if 1 in pattern else [extra, *parts]
             if chosen[0][1] == 1:
-                bits, forms = _cheapest(chosen, offset, order, language, operators)
+                bits, picked = _cheapest(chosen, offset, order, language, operators)
                 if bits < best[0]:
-                    program = forms[0]
-                    for form, (_, sign) in zip(forms[1:], chosen[1:], strict=True):
+                    program, *others = (form.build() for form in picked)
+                    for form, (_, sign) in zip(others, chosen[1:], strict=True):
                         program = language.make(plus if sign == 1 else minus, program, form)
                     best = (bits, program)
     return best[1]
@@ -177,7 +198,7 @@ def _shortest(terms: list[_Term], law: Law, language: Language, operators: tuple
 
 def _cheapest(
     parts: list[tuple[Forms, int]], offset: int, order: int, language: Language, operators: tuple[str, str]
-) -> tuple[float, list[Program]]:
+) -> tuple[float, list[_Form]]:
     """Which form of each part makes the shifts cancel at the least cost, by dynamic programming over their sum."""
     cost: npt.NDArray[np.float64] = np.full(order, inf)
     cost[0] = 0.0
@@ -197,7 +218,7 @@ def _cheapest(
     # Forms exceed their tables by the sum of shifts; constant tables add `offset`, which the forms must then supply.
     state = offset
     bits_total = float(cost[state])
-    picked: list[Program] = []
+    picked: list[_Form] = []
     if bits_total == inf:
         return inf, []
     for (forms, sign), choice in zip(reversed(parts), reversed(came), strict=True):
@@ -205,6 +226,10 @@ def _cheapest(
         picked.append(forms[s])
         state = (state - sign * s) % order
     return bits_total, picked[::-1]
+
+
+def _itself(program: Program) -> Program:
+    return program
 
 
 def _agrees(program: Program, law: Law, domain: IntArray | None) -> bool:
@@ -225,50 +250,35 @@ def _agrees(program: Program, law: Law, domain: IntArray | None) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class _Bank:
-    points: IntArray  # (q,)
-    values: IntArray  # (entries, q)
-    bits: IntArray  # (entries,)
-    programs: list[Program]
+    """A bank of programs in one variable, their values as classes of a basis.
+
+    Attributes:
+        points: shape (q,), elements of the carrier.
+        classes: shape (entries, q).
+        bits: shape (entries,), in order.
+    """
+
+    bank: Bank
+    points: IntArray
+    classes: npt.NDArray[np.int32]
+    bits: IntArray
+
+    @property
+    def complete(self) -> bool:
+        return len(self.points) == self.bank.carrier.size
 
 
 @cache
-def _bank(language: Language, carrier: Residues, max_bits: int) -> _Bank:
-    """All behaviours of programs in the first variable alone, the cheapest program of each."""
+def _bank(language: Language, carrier: Residues, basis: Basis, max_bits: int) -> _Bank:
+    bank, points = _behaviours(language, carrier, max_bits)
+    indices = np.arange(len(bank))
+    levels = [bisect_right(range(len(bank)), bits, key=bank.bits) for bits in range(max_bits + 1)]
+    bits = np.repeat(np.arange(max_bits + 1), np.diff(levels, prepend=0))
+    return _Bank(bank, points, phi(carrier, basis)[bank.outputs(indices)].astype(np.int32), bits)
+
+
+@cache
+def _behaviours(language: Language, carrier: Residues, max_bits: int) -> tuple[Bank, IntArray]:
     m = carrier.modulus
     points = np.arange(m) if m <= _POINTS else np.unique(np.linspace(0, m - 1, _POINTS).astype(np.int64))
-    inputs = np.zeros((len(points), language.arity), dtype=np.int64)
-    inputs[:, 0] = points
-    levels: dict[str, dict[int, list[tuple[Program, IntArray]]]] = {"value": {}, "condition": {}}
-    seen: dict[str, set[bytes]] = {"value": set(), "condition": set()}
-    prods = [p for p in language.productions if p.variable in (None, 0)]
-
-    def combos(args: tuple[str, ...], left: int):
-        if not args:
-            if left == 0:
-                yield ()
-            return
-        for b in list(levels[args[0]]):
-            if b <= left:
-                for r in combos(args[1:], left - b):
-                    for e in levels[args[0]][b]:
-                        yield (e, *r)
-
-    for bits in range(1, max_bits + 1):
-        fresh = {"value": [], "condition": []}
-        for p in prods:
-            if p.bits > bits:
-                continue
-            for c in combos(p.arguments, bits - p.bits):
-                if p.variable is not None:
-                    v = points
-                else:
-                    v = np.broadcast_to(p.semantics(carrier, *[x[1] for x in c]), points.shape)
-                k = np.ascontiguousarray(v).tobytes()
-                if k not in seen[p.sort]:
-                    seen[p.sort].add(k)
-                    fresh[p.sort].append((Program(p, tuple(x[0] for x in c)), np.asarray(v, dtype=np.int64)))
-        for s in fresh:
-            if fresh[s]:
-                levels[s][bits] = fresh[s]
-    every = [e for b in sorted(levels["value"]) for e in levels["value"][b]]
-    return _Bank(points, np.array([v for _, v in every]), np.array([p.bits for p, _ in every]), [p for p, _ in every])
+    return Bank.build(language.only([0]), carrier, _column(points, language), max_bits=max_bits), points
