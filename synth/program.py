@@ -64,7 +64,7 @@ class Production:
         return f"Production({self.name!r}, {self.bits} bits)"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Program:
     """A tree of productions. Two programs are equal when they are the same tree (by the productions' names and costs).
 
@@ -101,6 +101,9 @@ class Program:
             text = str(argument)
             texts.append(f"({text})" if argument.production.precedence < needed else text)
         return self.production.template.format(*texts)
+
+    def __repr__(self) -> str:
+        return f"Program({str(self)!r}, {self.bits} bits)"
 
     def nodes(self) -> Iterator[Program]:
         """All subtrees, the root first."""
