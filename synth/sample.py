@@ -43,7 +43,7 @@ def draw_program(
         raise ValueError(f"draw_program: {language.name} has no program of {bits} ± {tolerance} bits")
     top = max(lengths)
     weights = [counts["value"][b] << (top - b) for b in lengths]
-    wanted = {x.variable for x in language.productions if x.variable is not None}
+    wanted = frozenset(x.variable for x in language.productions if x.variable is not None)
     for draw in range(skip * _TRIES, (skip + 1) * _TRIES):
         choices = _Choices(seed, draw)
         program = _draw("value", lengths[choices.of(weights)], language, counts, choices)
@@ -121,7 +121,7 @@ def _floor_bank(carrier: Carrier, arity: int, floor: int) -> Bank:
 
 
 def ladder_program(carrier: Residues, *, bits: int, seed: int, floor: int) -> tuple[Program, int, str]:
-    """A random program of two inputs in ``ring`` of ``bits`` ± 2 bits, without an equivalent of ``floor`` bits or fewer.
+    """A random ``ring`` program of two inputs, of ``bits`` ± 2 bits, with no equivalent of ``floor`` bits or fewer.
 
     Returns:
         The program; how many bits at least any program has that agrees with it; and the language in which that holds,
