@@ -1,0 +1,91 @@
+"""Reading an integer law phi(c) = f(a) + g(b) out of a network's logits.
+
+Only cells that are not among the examples are looked at: an extractor that sees training cells recovers the data, not
+the network. The labels of the examples then judge the law, and the law's ties to the network are measured apart
+(faithful.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import sqrt
+
+import numpy as np
+
+from nets.fourier import rank_one_share
+from nets.models import FloatArray, Network
+from synth.carrier import IntArray, Residues
+from synth.laws import ZERO, Basis, Law, decode
+from synth.spectral import additive_tables, zero_elements
+
+LEAST_EXAMPLES = 8  # that an accepted law must fit: chance fits so many with probability order ** -8
+MOST_SCORES = 1 << 23  # floats of logits that are looked at; more held-out cells than that are thinned out evenly
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """The law of a network, and what speaks for it.
+
+    Attributes:
+        law: in the basis whose spectrum factorises best.
+        shares: by basis, the rank-one share of the logits' spectrum.
+        fit: the share of the examples' labels that the law predicts.
+        agreement: the share of the held-out cells on which law and network say the same.
+        accepted: whether the law fits the examples' labels as well as the declared noise allows.
+    """
+
+    law: Law
+    shares: Mapping[Basis, float]
+    fit: float
+    agreement: float
+    accepted: bool
+
+
+def held_out_sample(cells: IntArray, size: int, most: int = MOST_SCORES) -> IntArray:
+    """The held-out cells to look at: all, or every so-many-th when their logits would be more than ``most`` floats."""
+    return cells[:: max(1, -(-len(cells) * size // most))]
+
+
+def read_law(
+    network: Network, carrier: Residues, held_out: IntArray, inputs: IntArray, labels: IntArray, noise: float = 0.0
+) -> Reading | None:
+    """The law that a network has come to.
+
+    Args:
+        network: it is asked at ``held_out`` only.
+        carrier: Z_m.
+        held_out: cells that are not among the examples, shape (N, arity).
+        inputs, labels: the examples, shapes (n, arity) and (n,): they decide on acceptance, nothing else.
+        noise: the declared share of wrong labels.
+
+    Returns:
+        None where there is nothing to read: no held-out cells, or a function of one input, of which held-out cells
+        say nothing about the others.
+    """
+    if held_out.shape[1] < 2:
+        return None
+    cells = held_out_sample(held_out, carrier.size)
+    return read_logits(cells, network.logits(cells), carrier, inputs, labels, noise) if len(cells) else None
+
+
+def read_logits(
+    cells: IntArray, logits: FloatArray, carrier: Residues, inputs: IntArray, labels: IntArray, noise: float = 0.0
+) -> Reading:
+    """The law in logits of shape (N, m) at ``cells`` of shape (N, arity); see ``read_law``."""
+    answers = logits.argmax(axis=1)
+    zero = zero_elements(cells, answers, carrier.size)
+    touched = np.any([zero[j][cells[:, j]] for j in range(cells.shape[1])], axis=0)
+    evidence: dict[Basis, tuple[IntArray, FloatArray]] = {"additive": (cells, logits)}
+    if carrier.is_prime and carrier.size > 2 and not touched.all():
+        evidence["dlog"] = cells[~touched], logits[~touched][:, decode(carrier, "dlog")]
+    shares = {basis: rank_one_share(*seen, carrier.size) for basis, seen in evidence.items()}
+    basis = max(shares, key=lambda x: shares[x])
+    tables = additive_tables(*evidence[basis], carrier.size)
+    if basis == "dlog":
+        tables = tuple(np.where(zero[j], ZERO, table) for j, table in enumerate(tables))
+    law = Law.of(carrier, basis, tables)
+    fit = law.fit(inputs, labels)
+    needed = 1 - noise - 3 * sqrt(noise * (1 - noise) / max(1, len(labels)))
+    accepted = fit >= needed and len(labels) >= LEAST_EXAMPLES
+    return Reading(law, shares, fit, float((law.predict(cells) == answers).mean()), accepted)
