@@ -9,6 +9,9 @@ from collections.abc import Iterable
 class UserError(ValueError):
     """A mistake that the user can mend. Its message is one line: who, what was expected, what arrived."""
 
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.split()))  # what was typed may hold line breaks
+
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """ "; did you mean 'modadd'?" where one of the known names is close, else nothing."""

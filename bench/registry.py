@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from pkgutil import iter_modules
 from types import FunctionType, ModuleType
 from typing import Literal, TypeVar
@@ -98,7 +99,7 @@ def load_task(
     names = [x.name for x in family.parameters]
     given = {_key(k): v for k, v in {**inline, **(parameters or {})}.items()}
     given = {**{k: v for k, v in (spare or {}).items() if k in names}, **given}
-    values = bind(found.name, family.parameters, given)
+    values = {k: _anywhere(v) for k, v in bind(found.name, family.parameters, given).items()}
     if found.file is None:
         task = family.build(**values)
     else:
@@ -206,6 +207,12 @@ def _file_parts(head: str) -> tuple[str, str] | None:
     return match[1], match[2]
 
 
+def _anywhere(value: Value) -> Value:
+    """A parameter that refers to a file (--of my.py:mine) as one that does so from every folder."""
+    match = re.fullmatch(r"(.*\.py)(:.+)", value) if isinstance(value, str) else None
+    return f"{Path(match[1]).expanduser().resolve()}{match[2]}" if match else value
+
+
 def _entry_point(group: str, name: str) -> EntryPoint | None:
     return next(iter(entry_points(group=group, name=name)), None)
 
@@ -214,7 +221,7 @@ def _loaded(point: EntryPoint) -> object:
     try:
         return point.load()
     except Exception as error:
-        why = " ".join(f"{type(error).__name__}: {error}".split())
+        why = f"{type(error).__name__}: {error}"
         raise UserError(f"{point.name}: the installed {point.value} cannot be loaded: {why}") from error
 
 

@@ -115,7 +115,7 @@ def _one_by_one(function: Callable[..., Any], domain: IntArray, what: str) -> np
             where = f"the {what} raised {type(error).__name__} at {_cell(row)}{_line_of(function, error)}"
             # A function written for arrays fails on ints in one of these ways.
             kind = _ArraysOnly if isinstance(error, AttributeError | TypeError) else UserError
-            raise kind(" ".join(f"{where}: {error}".split())) from error
+            raise kind(f"{where}: {error}") from error
         if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.size == 1):
             value = value.item()
         if not isinstance(value, bool | int | float) or (type(value) is int and not -(2**63) <= value < 2**63):

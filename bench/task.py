@@ -205,7 +205,7 @@ class TaskFamily:
         try:
             task: Any = self.function(**values)
         except ValueError as error:
-            raise UserError(" ".join(f"{self.name}: {error}".split())) from error
+            raise UserError(f"{self.name}: {error}") from error
         if not isinstance(task, Task):
             raise UserError(f"{self.name}: expected its function to return a Task, got {type(task).__name__}")
         return task.named(self.name, self.version)

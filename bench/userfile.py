@@ -51,11 +51,11 @@ def load_file(text: str) -> UserFile:
     Raises:
         UserError: no such file, or what is in it does not run; with the line.
     """
-    path = Path(text).expanduser()
     try:
+        path = Path(text).expanduser()
         source = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{text}: {error.strerror or error}") from None
+    except (OSError, ValueError, RuntimeError) as error:  # a null byte in the name, a ~user who is not there
+        raise UserError(f"{text}: {getattr(error, 'strerror', None) or error}") from None
     path = path.resolve()
     module = ModuleType(f"tworoads_user_{hashlib.sha256(str(path).encode()).hexdigest()[:16]}")
     module.__file__ = str(path)
@@ -78,8 +78,7 @@ def explained(path: Path) -> Generator[None]:
         elsewhere = "" if error.filename == str(path) else f" in {Path(error.filename or '').name}:{error.lineno}"
         raise UserError(f"{path.name}{line}: syntax error{elsewhere}: {error.msg}") from error
     except (Exception, SystemExit) as error:
-        message = " ".join(f"{type(error).__name__}: {error}".split())
-        raise UserError(f"{path.name}{_line(path, error)}: {message}") from error
+        raise UserError(f"{path.name}{_line(path, error)}: {type(error).__name__}: {error}") from error
 
 
 def _line(path: Path, error: BaseException | None) -> str:

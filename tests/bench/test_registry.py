@@ -230,6 +230,9 @@ BAD_TASKS: list[tuple[str, dict[str, object], str]] = [
     ("lambda: a", {}, "expected a task's name, file.py:name or an expression"),
     ("a + b + c + d", {"p": "97"}, "too large"),
     ("nowhere.py:mine", {}, "nowhere.py: No such file or directory"),
+    ("no\0where.py:mine", {}, "embedded null byte"),
+    ("~nobody-of-that-name/x.py:mine", {}, "~nobody-of-that-name/x.py: "),
+    ("no\nwhere.py:mine", {}, "expected a task's name, file.py:name or an expression"),
     ("mine.py", {}, "expected mine.py:NAME"),
     ("mine.py:", {}, "expected mine.py:NAME"),
     ("modadd:p=5:p=7", {}, "a parameter is given twice"),
@@ -269,6 +272,10 @@ def test_files_of_one_name_in_two_folders_are_two_tasks(folder: Path) -> None:
     for name in ("mine.py", "helper_beside_it.py"):
         (folder / "sub" / name).write_text((folder / name).read_text())
     assert load_task("mine.py:mine").slug != load_task("sub/mine.py:mine").slug
+    outer = [load_task("relabelled", {"of": f"{where}mine.py:mine"}) for where in ("", "sub/", "sub/../")]
+    assert outer[0].slug != outer[1].slug
+    assert outer[0].slug == outer[2].slug
+    assert outer[0].params["of"] == f"{folder / 'mine.py'}:mine"
 
 
 def test_an_edited_file_is_seen_at_once(folder: Path) -> None:
