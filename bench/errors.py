@@ -13,6 +13,18 @@ class UserError(ValueError):
         super().__init__(" ".join(message.split()))  # what was typed may hold line breaks
 
 
+class UnknownParameter(UserError):
+    """A task or a method has no parameter of that name.
+
+    Attributes:
+        label: as the user typed it, "--q".
+    """
+
+    def __init__(self, message: str, label: str = "") -> None:
+        super().__init__(message)
+        self.label = label
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """ "; did you mean 'modadd'?" where one of the known names is close, else nothing."""
     near = difflib.get_close_matches(name, [*known], n=1)

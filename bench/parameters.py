@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeAlias, Union, get_args, get_origin
 
-from bench.errors import UserError, nearest
+from bench.errors import UnknownParameter, UserError, nearest
 
 Value: TypeAlias = int | float | str | bool
 
@@ -20,6 +20,7 @@ _KINDS = {
     bool: "true or false",
     str: "a text",
 }
+FLAG = "--"
 _DIGITS = 18  # what 64 bits hold
 _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
@@ -44,37 +45,41 @@ class Parameter:
 
     @property
     def flag(self) -> str:
-        return "--" + self.name.replace("_", "-")
+        """As it is typed for a task: "--task-seed"."""
+        return _label(self.name, FLAG)
 
     def __str__(self) -> str:
         return self.flag if self.default is None else f"{self.flag} {self.default}"
 
-    def convert(self, value: object) -> Value:
+    def convert(self, value: object, label: str) -> Value:
         """The value in the parameter's type; texts are read, and what is typed already is checked.
+
+        Args:
+            label: what an error calls the parameter.
 
         Raises:
             UserError: it is no such thing.
         """
-        converted = self._read(value.strip()) if isinstance(value, str) and self.type is not str else value
+        converted = self._read(value.strip(), label) if isinstance(value, str) and self.type is not str else value
         if self.type is float and isinstance(converted, int) and not isinstance(converted, bool):
             converted = float(converted)
         if type(converted) is not self.type:
-            raise UserError(f"{self.flag}: expected {_KINDS[self.type]}, got {_shown(value)}")
+            raise UserError(f"{label}: expected {_KINDS[self.type]}, got {_shown(value)}")
         if self.choices and converted not in self.choices:
             names = [str(x) for x in self.choices]
             raise UserError(
-                f"{self.flag}: expected one of {', '.join(names)}, got {_shown(value)}{nearest(str(value), names)}"
+                f"{label}: expected one of {', '.join(names)}, got {_shown(value)}{nearest(str(value), names)}"
             )
         return converted  # pyright: ignore[reportReturnType]
 
-    def _read(self, text: str) -> Value | None:
+    def _read(self, text: str, label: str) -> Value | None:
         if self.type is bool:
             return _TRUTH.get(text.lower())
         if self.type is int:
             if not re.fullmatch(r"[+-]?[0-9]+", text):
                 return None
             if len(text) > _DIGITS:
-                raise UserError(f"{self.flag}: expected at most {_DIGITS} digits, got {len(text)}")
+                raise UserError(f"{label}: expected at most {_DIGITS} digits, got {len(text)}")
             return int(text)
         try:
             number = float(text)
@@ -105,7 +110,7 @@ def parameters_of(function: Callable[..., Any], *, skip: int = 0) -> tuple[Param
         if kind not in _KINDS:
             raise UserError(f"{name}: parameter {parameter.name} must be an int, float, bool or str, got {kind}")
         if default is not None:
-            default = Parameter(parameter.name, kind, None, choices).convert(default)
+            default = Parameter(parameter.name, kind, None, choices).convert(default, f"{name}: {parameter.name}")
         found.append(Parameter(parameter.name, kind, default, choices, parameter.default is parameter.empty))
     return tuple(found)
 
@@ -124,30 +129,44 @@ def _kind(annotation: Any, default: object) -> tuple[Any, tuple[Value, ...]]:
     return annotation, ()
 
 
-def bind(owner: str, parameters: Sequence[Parameter], given: Mapping[str, object]) -> dict[str, Value]:
+def bind(
+    owner: str, parameters: Sequence[Parameter], given: Mapping[str, object], *, prefix: str = FLAG
+) -> dict[str, Value]:
     """What was given in the parameters' types, with the defaults filled in, in the signature's order.
 
     One that is not given and has the default None is left out.
 
+    Args:
+        owner: whose parameters they are.
+        given: by name; "task_seed", "task-seed" and "--task-seed" are the same.
+        prefix: what stands before a name where the user types it: "--" for a task, "bilinear:" for a method.
+
     Raises:
-        UserError: an unknown name, a value of the wrong type, or a parameter without a default that is not given.
+        UnknownParameter: there is no parameter of that name.
+        UserError: a value of the wrong type, or a parameter without a default that is not given.
     """
     asked = {name.lstrip("-").replace("-", "_"): value for name, value in given.items()}
-    names = [x.name for x in parameters]
+    labels = {x.name: _label(x.name, prefix) for x in parameters}
     for name in asked:
-        if name not in names:
-            takes = f"it takes {', '.join(x.flag for x in parameters)}" if parameters else "it takes none"
-            flag = "--" + name.replace("_", "-")
-            raise UserError(f"{owner}: unknown parameter {flag}; {takes}{nearest(name, names)}")
+        if name not in labels:
+            takes = f"it takes {', '.join(labels.values())}" if parameters else "it takes none"
+            label = _label(name, prefix)
+            raise UnknownParameter(
+                f"{owner}: unknown parameter {label}; {takes}{nearest(label, labels.values())}", label
+            )
     values: dict[str, Value] = {}
     for parameter in parameters:
         if parameter.name in asked:
-            values[parameter.name] = parameter.convert(asked[parameter.name])
+            values[parameter.name] = parameter.convert(asked[parameter.name], labels[parameter.name])
         elif parameter.default is not None:
             values[parameter.name] = parameter.default
         elif parameter.required:
-            raise UserError(f"{owner}: {parameter.flag} is missing; expected {_KINDS[parameter.type]}")
+            raise UserError(f"{owner}: {labels[parameter.name]} is missing; expected {_KINDS[parameter.type]}")
     return values
+
+
+def _label(name: str, prefix: str) -> str:
+    return prefix + (name.replace("_", "-") if prefix == FLAG else name)
 
 
 def _shown(value: object) -> str:

@@ -130,7 +130,7 @@ def load_method(ref: str) -> tuple[Method, dict[str, Value], str]:
     parts = _file_parts(head)
     found, source = _named_method(head) if parts is None else _file_method(*parts)
     parameters = parameters_of(found.run, skip=_METHOD_ARGUMENTS)
-    values = bind(found.name, parameters, inline)
+    values = bind(found.name, parameters, inline, prefix=f"{found.name}:")
     defaults = {x.name: x.default for x in parameters}
     return found, {k: v for k, v in values.items() if v != defaults[k]}, source
 

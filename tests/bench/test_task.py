@@ -272,7 +272,7 @@ def test_a_declared_task_is_a_family() -> None:
     assert [(x.flag, x.type, x.default) for x in shifted.parameters] == [("--p", int, 7), ("--by", int, 1)]
     built = shifted(by=2)
     assert (built.name, built.version, built.table.tolist()) == ("shifted", 3, [2, 3, 4, 5, 6, 0, 1])
-    with pytest.raises(UserError, match=r"shifted: unknown parameter --bye; it takes --p, --by; did you mean 'by'\?"):
+    with pytest.raises(UserError, match=r"shifted: unknown parameter --bye; it takes --p, --by; did you mean '--by'\?"):
         shifted(bye=2)
 
     @task(version=1)
