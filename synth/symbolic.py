@@ -46,6 +46,8 @@ class _Expression:
         if program.production.variable is not None:
             return self.sympy.Symbol(VARIABLES[program.production.variable], commutative=self.commutative)
         name = program.name
+        if name == "if":
+            program = _lifted(program)
         if name in _OPAQUE:
             key = self._key(program)
             if key not in self.dummies:
@@ -83,6 +85,24 @@ class _Expression:
             case _:
                 made = {"min": sympy.Min, "max": sympy.Max, "==": sympy.Eq, "<": sympy.Lt}[name]
                 return made(*arguments, evaluate=False)
+
+
+def _lifted(program: Program) -> Program:
+    """A conditional whose condition holds no conditional, which sympy would rewrite: x if odd(y if q else z) else w
+    as a choice by q between two that test y and z."""
+    test, then, otherwise = program.arguments
+    inner = next((x for x in test.nodes() if x.name == "if"), None)
+    if inner is None:
+        return program
+    rule = program.production
+    branches = [_lifted(Program(rule, (_replaced(test, inner, y), then, otherwise))) for y in inner.arguments[1:]]
+    return _lifted(Program(rule, (inner.arguments[0], *branches)))
+
+
+def _replaced(program: Program, old: Program, new: Program) -> Program:
+    if program is old:
+        return new
+    return Program(program.production, tuple(_replaced(x, old, new) for x in program.arguments))
 
 
 def from_sympy(expression: Any, language: Language) -> Program:
@@ -124,8 +144,8 @@ class _Converter:
         if x.is_Mul:
             return self._product(*x.as_coeff_mul())
         if x.is_Pow and x.exp.is_Integer:
-            power = self._power(self.value(x.base), abs(int(x.exp)))
-            return power if x.exp > 0 else self._inverse(power)
+            program = power(self.value(x.base), abs(int(x.exp)), self.language)
+            return program if x.exp > 0 else self._inverse(program)
         if isinstance(x, sympy.Min | sympy.Max):
             name = "min" if isinstance(x, sympy.Min) else "max"
             first, *rest = sorted(x.args, key=sympy.default_sort_key)
@@ -165,7 +185,7 @@ class _Converter:
         below: list[Program] = []
         for factor in factors:
             if factor.is_Pow and factor.exp.is_Integer and factor.exp < 0:
-                below.append(self._power(self.value(factor.base), -int(factor.exp)))
+                below.append(power(self.value(factor.base), -int(factor.exp), self.language))
             else:
                 above.append(self.value(factor))
         numerator, denominator = abs(int(coefficient.p)), int(coefficient.q)
@@ -196,22 +216,6 @@ class _Converter:
         if "inverse" in self.language:
             return self.language.make("inverse", program)
         return self.language.make("/", integer(self.language, 1), program)
-
-    def _power(self, base: Program, exponent: int) -> Program:
-        if exponent > MAX_POWER:
-            raise ValueError(f"from_sympy: exponents go to {MAX_POWER}, got {exponent}")
-        times = self.language["*"].bits
-        square = self.language["square"].bits if "square" in self.language else None
-        plan = _power_plan(exponent, base.bits, times, square)
-
-        def build(n: int) -> Program:
-            if n == 1:
-                return base
-            if plan[n] == 0:
-                return self.language.make("square", build(n // 2))
-            return self.language.make("*", build(n - plan[n]), build(plan[n]))
-
-        return build(exponent)
 
     def _piecewise(self, pieces: list[Any]) -> Program:
         (then, condition), *rest = pieces
@@ -264,6 +268,27 @@ class _Converter:
         return ValueError(
             f"from_sympy: {type(x).__name__} {x} has no form in language {self.language.name}, which has {names}"
         )
+
+
+def power(base: Program, exponent: int, language: Language) -> Program:
+    """base**exponent at the least cost by products and squares.
+
+    Raises:
+        ValueError: the exponent is below 1 or above 1024.
+    """
+    if not 1 <= exponent <= MAX_POWER:
+        raise ValueError(f"power: exponents go from 1 to {MAX_POWER}, got {exponent}")
+    square = language["square"].bits if "square" in language else None
+    plan = _power_plan(exponent, base.bits, language["*"].bits, square)
+
+    def build(n: int) -> Program:
+        if n == 1:
+            return base
+        if plan[n] == 0:
+            return language.make("square", build(n // 2))
+        return language.make("*", build(n - plan[n]), build(plan[n]))
+
+    return build(exponent)
 
 
 def _is_negative(term: Any) -> bool:

@@ -134,6 +134,14 @@ def test_comparisons_are_not_decided_as_if_on_numbers() -> None:
     np.testing.assert_array_equal(back.evaluate(grid(5, 1), carrier), [1, 1, 1, 1, 0])
 
 
+def test_conditionals_within_conditions() -> None:
+    which, carrier = language("full", 2), Residues(11)
+    for text in ("a if odd(b if a == 3 else a) else 0", "a if (b if odd(a if b < a else 2) else a) < 2 + b else b*b"):
+        program = parse(text, which, functions=True)
+        back = from_sympy(to_sympy(program), which)
+        np.testing.assert_array_equal(back.evaluate(grid(11, 2), carrier), program.evaluate(grid(11, 2), carrier))
+
+
 @pytest.mark.parametrize(
     ("expression", "name", "message"),
     [
