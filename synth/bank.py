@@ -14,7 +14,6 @@ from itertools import product
 from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from synth.carrier import Carrier, IntArray
 from synth.grammar import SORTS, cheapest, limits, overhead, stride
@@ -23,6 +22,7 @@ from synth.lanes import Keys, Lanes, Words
 from synth.language import Language
 from synth.language import language as named_language
 from synth.program import Production, Program, Sort
+from synth.ranking import first_of_each
 from synth.shelf import LEAF, Shelf
 
 MEMORY_MIB = 1024
@@ -281,7 +281,7 @@ class Bank:
         self.candidates += len(bits)
         keys = self.lanes.keys(words)
         known = np.concatenate([shelf.keys, self._constants]) if sort == "condition" else shelf.keys
-        new = _first_of_each(known, keys, bits)
+        new = first_of_each(known, keys, bits)
         starts = np.cumsum([0] + [len(x) for x in all_bits])
         piece = np.searchsorted(starts, new, side="right") - 1
         arguments = np.full((shelf.arguments.shape[0], len(new)), LEAF, dtype=np.int64)
@@ -533,6 +533,10 @@ class Bank:
         """
         return self._program(self.sort, self._checked(index))
 
+    def condition(self, index: int) -> Program:
+        """The cheapest condition with the behaviour of that index among the bank's conditions."""
+        return self._program("condition", index)
+
     def _checked(self, index: int) -> int:
         if not 0 <= index < len(self):
             raise IndexError(f"Bank: behaviours are numbered 0..{len(self) - 1}, got {index}")
@@ -561,17 +565,6 @@ class Bank:
             if len(hits):
                 return block.position, [int(x[0]) for x in block.arguments(hits[:1])]
         raise AssertionError(f"Bank: no program for behaviour {index}")
-
-
-def _first_of_each(known: npt.NDArray[np.uint64], keys: Keys, bits: IntArray) -> IntArray:
-    """Which candidates are the cheapest, then first, with a key that is not known; in order of bits, then place."""
-    count = len(known)
-    order = np.argsort(np.concatenate([known, keys]))
-    ranked = np.concatenate([known, keys])[order]
-    ranks = np.concatenate([np.full(count, -1), (bits << 40) | np.arange(len(keys))])[order]
-    heads = np.flatnonzero(np.concatenate([[True], ranked[1:] != ranked[:-1]]))
-    best = np.minimum.reduceat(ranks, heads)
-    return np.sort(best[best >= 0]) & ((1 << 40) - 1)
 
 
 def _tiles(sizes: list[int], triangle: bool) -> Iterator[tuple[tuple[tuple[int, int], ...], tuple[int, ...]]]:

@@ -64,7 +64,7 @@ class Kernels:
 
     def _unary(self, production: Production) -> Kernel:
         table = np.asarray(production.semantics(self.carrier, np.arange(self.carrier.size)))
-        return Kernel((None,), self._look_up(table))
+        return Kernel((None,), self.look_up(table))
 
     def _tabulated(self, production: Production) -> Kernel:
         size = self.carrier.size
@@ -72,13 +72,13 @@ class Kernels:
         table = np.asarray(production.semantics(self.carrier, x, y)).astype(self.lanes.dtype)
 
         def apply(x: Words, y: Words) -> Words:
-            left, right = self._lanes(x, y)
+            left, right = self.unpacked(x, y)
             return table.take(left.astype(np.intp) * size + right).view(np.uint64)
 
         return Kernel((None, None), apply)
 
     def _evaluated(self, production: Production, *arguments: Words) -> Words:
-        values = [x.astype(np.int64) for x in self._lanes(*arguments)]
+        values = [x.astype(np.int64) for x in self.unpacked(*arguments)]
         for i, sort in enumerate(production.arguments):
             if sort == "condition":
                 values[i] = values[i] != 0
@@ -87,11 +87,11 @@ class Kernels:
 
     # What kernels are made of
 
-    def _lanes(self, *arguments: Words) -> list[Any]:
+    def unpacked(self, *arguments: Words) -> list[Any]:
         """The arguments' lanes, all of one shape and contiguous."""
         return [np.ascontiguousarray(x).view(self.lanes.dtype) for x in np.broadcast_arrays(*arguments)]
 
-    def _look_up(self, table: Any) -> Prepare:
+    def look_up(self, table: Any) -> Prepare:
         """Replace every lane by its entry in a table."""
         entries = np.asarray(table).astype(self.lanes.dtype)
         if self.lanes.dtype == np.uint8:  # bytes.translate beats numpy's take by two
@@ -124,7 +124,7 @@ class Kernels:
 
         def lanewise(function: Callable[..., Any]) -> Kernel:
             def apply(x: Words, y: Words) -> Words:
-                result = function(*self._lanes(x, y))
+                result = function(*self.unpacked(x, y))
                 return (result if result.dtype == dtype else result.astype(dtype)).view(np.uint64)
 
             return Kernel((None, None), apply)
@@ -145,11 +145,11 @@ class Kernels:
     def _products(self, carrier: Residues, fold: Prepare) -> tuple[Kernel, Kernel]:
         """The kernels of * and /."""
         m, dtype = carrier.modulus, self.lanes.dtype
-        invert = self._look_up(carrier.inverses)
+        invert = self.look_up(carrier.inverses)
         if carrier.is_prime and 4 * m - 6 < 256:
             # Discrete logarithms; 0 is coded so high that its sum with anything is none of theirs.
             logs, powers = _logarithms(carrier)
-            log, log_inverse, power = self._look_up(logs), self._look_up(logs[carrier.inverses]), self._look_up(powers)
+            log, log_inverse, power = self.look_up(logs), self.look_up(logs[carrier.inverses]), self.look_up(powers)
 
             def product(x: Words, y: Words) -> Words:
                 return power(x + y)
@@ -158,8 +158,8 @@ class Kernels:
         if dtype == np.uint8:
             # Quarter squares: xy = F(x + y) - F(x - y) with F(s) = floor(s²/4), for every modulus.
             sums = np.arange(2 * m)
-            plus = self._look_up(sums**2 // 4 % m)
-            minus = self._look_up(-((sums - m) ** 2 // 4) % m)
+            plus = self.look_up(sums**2 // 4 % m)
+            minus = self.look_up(-((sums - m) ** 2 // 4) % m)
             modulus_word = np.uint64(m) * self._ones
 
             def quarter(x: Words, y: Words) -> Words:
@@ -169,7 +169,7 @@ class Kernels:
         wide = np.uint32 if dtype == np.uint16 else np.uint64
 
         def widened(x: Words, y: Words) -> Words:
-            left, right = self._lanes(x, y)
+            left, right = self.unpacked(x, y)
             result = left.astype(wide) * right
             result -= (result // wide(m)) * wide(m)  # numpy divides by a scalar faster than it takes remainders
             return result.astype(dtype).view(np.uint64)

@@ -1,0 +1,254 @@
+"""The two searches: all programs in order of length, and meet-in-the-middle from the examples downwards.
+
+Both tell behaviours apart by a fingerprint, a few of the examples, and put what matches to all of them. Where a match
+fails there, programs that agree with all examples may hide behind one that does not; then the search starts again with
+more points, so that what it says of minimality stays true. Neither knows a clock: the caller stops between two answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from synth.bank import MEMORY_MIB, Bank
+from synth.carrier import Carrier, IntArray
+from synth.conditionals import conditional_rule, conditionals
+from synth.contexts import Contexts
+from synth.examples import Contradiction, Examples, is_conditional
+from synth.lanes import Keys
+from synth.language import Language
+from synth.program import Program
+from synth.ranking import meeting
+
+MAX_BITS = 1 << 20  # longer than any search will get
+_MOST_CHECKED = 200  # conditionals that are put to all examples at a time
+
+__all__ = ["Contradiction", "Progress", "enumerate_programs", "meet_in_the_middle"]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a search stands.
+
+    Attributes:
+        program: the shortest found that agrees with all examples, or None.
+        visited: how many candidates were evaluated so far.
+        lower_bound_bits: every program in the language that agrees with all examples has at least so many bits.
+        minimal: the program has no more bits than any that agrees.
+    """
+
+    program: Program | None
+    visited: int
+    lower_bound_bits: int
+    minimal: bool
+
+
+def enumerate_programs(
+    language: Language,
+    carrier: Carrier,
+    inputs: IntArray,
+    outputs: IntArray,
+    *,
+    memory_mib: int = MEMORY_MIB,
+    max_programs: int | None = None,
+) -> Iterator[Progress]:
+    """All programs in order of length until one agrees with all examples: it is minimal.
+
+    Args:
+        inputs, outputs: the examples, shapes (n, arity) and (n,); n may be 0.
+        memory_mib: what the search may hold. It ends after the deepest complete level that fits.
+        max_programs: how many candidates it may evaluate; it ends after the deepest complete level, too.
+
+    Raises:
+        ValueError: examples of another shape or outside the carrier; Contradiction where no program can agree.
+    """
+    examples = Examples(carrier, inputs, outputs)
+    if (trivial := _without_examples(language, examples)) is not None:
+        yield trivial
+        return
+    points, visited, bound = examples.fingerprint(conditional=False), 0, 1
+    while True:
+        left = None if max_programs is None else max_programs - visited
+        bank = Bank(
+            language, carrier, examples.inputs[points], max_bits=MAX_BITS, memory_mib=memory_mib, max_programs=left
+        )
+        target = examples.outputs[points][None]
+        wrong: IntArray | None = None
+        for deepest in bank.grow():
+            index = int(bank.find(target)[0])
+            if index >= 0:
+                program = bank.program(index)
+                wrong = examples.disagreements(program)
+                if not len(wrong):
+                    yield Progress(program, visited + bank.candidates, program.bits, True)
+                    return
+                bound = max(bound, program.bits)
+                break
+            bound = max(bound, deepest + 1)
+            yield Progress(None, visited + bank.candidates, bound, False)
+        visited += bank.candidates
+        if wrong is None:
+            return
+        points = examples.refined(points, wrong)
+
+
+def _without_examples(language: Language, examples: Examples) -> Progress | None:
+    """With nothing to agree with, the answer is the shortest program."""
+    if examples.n:
+        return None
+    leaves = [x for x in language.of_sort("value") if not x.arity]
+    shortest = Program(min(leaves, key=lambda x: x.bits))
+    return Progress(shortest, 1, shortest.bits, True)
+
+
+def meet_in_the_middle(
+    language: Language,
+    carrier: Carrier,
+    inputs: IntArray,
+    outputs: IntArray,
+    *,
+    memory_mib: int = MEMORY_MIB,
+    max_programs: int | None = None,
+) -> Iterator[Progress]:
+    """Grow a bank upwards and contexts downwards until a residual of a context is in the bank; then certify.
+
+    The first answer is quick and rarely longer than the shortest. The search goes on until an answer is certified
+    minimal, or to the limits, with the lower bound that it has reached. Arguments as ``enumerate_programs`` takes them.
+    """
+    examples = Examples(carrier, inputs, outputs)
+    if (trivial := _without_examples(language, examples)) is not None:
+        yield trivial
+        return
+    points = examples.fingerprint(conditional=is_conditional(language))
+    best: Program | None = None
+    visited = 0
+    while True:
+        left = None if max_programs is None else max_programs - visited
+        search = _Meeting(language, examples, points, best, memory_mib, left)
+        for progress in search.run():
+            yield Progress(progress.program, visited + progress.visited, progress.lower_bound_bits, progress.minimal)
+        if search.wrong is None:
+            return
+        best, visited = search.best, visited + search.visited
+        points = examples.refined(points, search.wrong)
+
+
+class _Meeting:
+    """One meet-in-the-middle search, on one fingerprint.
+
+    Attributes:
+        best: the shortest program so far.
+        wrong: positions of examples that a match of the fingerprint got wrong; then it is to be refined.
+    """
+
+    def __init__(
+        self,
+        language: Language,
+        examples: Examples,
+        points: IntArray,
+        best: Program | None,
+        memory_mib: int,
+        max_programs: int | None,
+    ) -> None:
+        self.examples = examples
+        self.bank = Bank(
+            language,
+            examples.carrier,
+            examples.inputs[points],
+            max_bits=MAX_BITS,
+            memory_mib=memory_mib // 2,
+            max_programs=max_programs,
+        )
+        self.target = self.bank.lanes.pack(examples.outputs[points][None])
+        self.contexts = Contexts(self.bank, self.target)
+        self.best = best
+        self.wrong: IntArray | None = None
+        self.max_programs = max_programs
+        self._conditional = conditional_rule(self.bank) is not None
+
+    @property
+    def visited(self) -> int:
+        return self.bank.candidates + self.contexts.evaluated
+
+    @property
+    def bound(self) -> int:
+        """Every program that agrees has at least so many bits."""
+        return self.bank.deepest + 1
+
+    def progress(self) -> Progress:
+        minimal = self.best is not None and self.best.bits <= self.bound
+        bound = self.best.bits if self.best is not None and minimal else self.bound
+        return Progress(self.best, self.visited, bound, minimal)
+
+    def run(self) -> Iterator[Progress]:
+        growing = self.bank.grow()
+        growth = True
+        while growth or self._can_look_further():
+            before = self.bank.deepest
+            if growth and (not self._can_look_further() or self._bank_is_due()):
+                growth = next(growing, None) is not None
+                if self.bank.deepest > before:
+                    self._meet(self.contexts.keys, 0, before)
+                    self._choose()
+            else:
+                count = len(self.contexts)
+                self.contexts.extend(self._next_depth())
+                self._meet(self.contexts.keys[count:], count, -1)
+            yield self.progress()
+            if self.wrong is not None or self.progress().minimal:
+                return
+
+    def _next_depth(self) -> int:
+        return self.contexts.deepest + self.contexts.stride
+
+    def _can_look_further(self) -> bool:
+        """Whether longer contexts are within the bank's words, the budget, and of use."""
+        high = self._next_depth()
+        if not self.contexts.solvers or high > self.bank.deepest + 4 or self.bank.deepest < 1:
+            return False
+        if self.best is not None and high > self.best.bits:
+            return False
+        work = self.contexts.work(high)
+        if self.max_programs is not None and self.visited + work > self.max_programs:
+            return False
+        return work < 1 << 20
+
+    def _bank_is_due(self) -> bool:
+        return self.bank.deepest < 7 or self.bank.deepest <= self.contexts.deepest
+
+    def _meet(self, keys: Keys, first: int, deeper_than: int) -> None:
+        """Programs from contexts (numbered from ``first``) with behaviours of more than so many bits in their holes."""
+        shelf = self.bank.shelves["value"]
+        fresh = shelf.offsets[deeper_than + 1] if deeper_than >= 0 else 0
+        i, j = meeting(shelf.keys[fresh:], keys)
+        contexts, fillers = j + first, i + fresh
+        bits = self.contexts.bits[contexts] + shelf.bits[fillers]
+        for at in np.argsort(bits, kind="stable").tolist():
+            if self.best is not None and bits[at] >= self.best.bits:
+                return
+            self._check(self.contexts.program(int(contexts[at]), self.bank.program(int(fillers[at]))), exact=True)
+            if self.wrong is not None:
+                return
+
+    def _choose(self) -> None:
+        """Conditional programs whose parts are all in the bank."""
+        if not self._conditional or self.wrong is not None:
+            return
+        rule = conditional_rule(self.bank)
+        assert rule is not None
+        below = self.best.bits if self.best is not None else np.inf
+        for checked, (_, (condition, then, otherwise)) in enumerate(conditionals(self.bank, self.target, below)):
+            parts = (self.bank.condition(condition), self.bank.program(then), self.bank.program(otherwise))
+            if self._check(Program(rule, parts), exact=False) or checked > _MOST_CHECKED:
+                return
+
+    def _check(self, program: Program, *, exact: bool) -> bool:
+        wrong = self.examples.disagreements(program)
+        if not len(wrong):
+            self.best = program
+            return True
+        if exact:
+            self.wrong = wrong
+        return False

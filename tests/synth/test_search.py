@@ -1,0 +1,188 @@
+"""Laws of the searches: answers agree with every example, and what is called minimal is, by brute force."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from oracle import cheapest_by_behaviour
+
+from synth.carrier import Carrier, Residues, symmetric_group
+from synth.draws import integers
+from synth.language import language
+from synth.parse import parse
+from synth.program import Program
+from synth.sample import draw_program
+from synth.search import Contradiction, Progress, enumerate_programs, meet_in_the_middle
+
+S4 = symmetric_group(4)
+SEARCHES = [enumerate_programs, meet_in_the_middle]
+both = pytest.mark.parametrize("search", SEARCHES, ids=["enumerate", "mitm"])
+
+
+def points(carrier: Carrier, arity: int, count: int, seed: int = 0) -> np.ndarray:
+    return integers(seed, "test-search", np.arange(count * arity), carrier.size).reshape(count, arity)
+
+
+def last(search, lang, carrier, inputs, outputs, **limits) -> Progress:
+    steps = list(search(lang, carrier, inputs, outputs, **limits))
+    assert [x.visited for x in steps] == sorted(x.visited for x in steps)
+    bounds = [x.lower_bound_bits for x in steps]
+    assert bounds == sorted(bounds)
+    lengths = [x.program.bits for x in steps if x.program is not None]
+    assert lengths == sorted(lengths, reverse=True)
+    for x in steps:
+        if x.program is not None:
+            assert (x.program.evaluate(inputs, carrier) == outputs).all()
+            assert lang.holds(x.program)
+            assert x.lower_bound_bits <= x.program.bits
+            assert not x.minimal or x.lower_bound_bits == x.program.bits
+    return steps[-1]
+
+
+# language, arity, carrier, examples, bits
+CASES = [
+    ("ring", 2, Residues(59), 10, 20),
+    ("ring", 2, Residues(3), 6, 20),
+    ("ring", 2, Residues(3), 9, 20),
+    ("ring", 1, Residues(12), 7, 20),
+    ("ring", 3, Residues(97), 5, 18),
+    ("ring", 2, Residues(5), 20, 20),
+    ("field", 2, Residues(7), 12, 17),
+    ("field", 2, Residues(12), 9, 17),
+    ("full", 2, Residues(11), 10, 17),
+    ("full", 1, Residues(5), 5, 17),
+    ("full", 2, Residues(131), 10, 17),
+    ("group", 2, S4, 6, 16),
+]
+
+
+@both
+@pytest.mark.parametrize("case", CASES, ids=lambda c: f"{c[0]}{c[1]}-{c[2].name}-n{c[3]}")
+def test_minimal_is_minimal_by_brute_force(search, case):
+    name, arity, carrier, n, bits = case
+    lang, inputs = language(name, arity), points(carrier, arity, n)
+    best = cheapest_by_behaviour(lang, carrier, inputs, bits)
+    behaviours = sorted(best, key=lambda x: (best[x], x))
+    for behaviour in behaviours[:: max(1, len(behaviours) // 12)]:
+        end = last(search, lang, carrier, inputs, np.array(behaviour), max_programs=400_000)
+        assert end.program is not None
+        assert end.minimal, f"{end.program} of {end.program.bits} bits, bound {end.lower_bound_bits}"
+        assert end.program.bits == best[behaviour]
+
+
+@both
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10**6), modulus=st.sampled_from([2, 3, 4, 5, 6]), n=st.integers(1, 30))
+def test_few_values_and_many_examples_need_more_points_than_a_fingerprint(search, seed, modulus, n):
+    carrier, lang = Residues(modulus), language("ring", 3)
+    inputs = points(carrier, 3, n, seed)
+    program = draw_program(lang, 20, 2, seed, every_variable=False)
+    end = last(search, lang, carrier, inputs, program.evaluate(inputs, carrier), max_programs=300_000)
+    assert end.program is not None
+    assert end.program.bits <= program.bits
+    assert end.minimal
+
+
+TARGETS = ["a + b", "a - b", "a*b", "a*a + b*b", "(a + b)**2", "a**3 + a*b", "a*a + a*b + b*b", "a**3 + a*b*b + b"]
+
+
+@both
+@pytest.mark.parametrize("text", TARGETS)
+def test_polynomials_are_exact_from_ten_examples(search, text):
+    carrier, lang = Residues(59), language("ring", 2)
+    target = parse(text, language("field", 2))
+    inputs = points(carrier, 2, 10)
+    end = last(search, lang, carrier, inputs, target.evaluate(inputs, carrier))
+    assert end.minimal
+    assert exact(end.program, target, carrier)
+
+
+def exact(program: Program | None, target: Program, carrier: Carrier) -> bool:
+    axes = np.meshgrid(np.arange(carrier.size), np.arange(carrier.size), indexing="ij")
+    domain = np.stack([x.ravel() for x in axes], axis=1)
+    return program is not None and (program.evaluate(domain, carrier) == target.evaluate(domain, carrier)).all()
+
+
+@pytest.mark.parametrize("text", ["a/b if odd(b) else a - b", "2*a + 3*b + 7", "a/b", "a**3 + a*b*b + b"])
+def test_mitm_in_the_full_language(text):
+    carrier, lang = Residues(59), language("full", 2)
+    target = parse(text, lang, functions=True)
+    inputs = points(carrier, 2, 10)
+    for seed in range(3):
+        inputs = points(carrier, 2, 10, seed)
+        end = last(meet_in_the_middle, lang, carrier, inputs, target.evaluate(inputs, carrier), max_programs=150_000)
+        assert exact(end.program, target, carrier)
+
+
+@pytest.mark.parametrize("text", ["a*b", "a*b*inv(a)", "a*b*a"])
+@both
+def test_products_in_s5(search, text):
+    carrier, lang = symmetric_group(5), language("group", 2)
+    target = parse(text, lang, functions=True)
+    inputs = points(carrier, 2, 6)
+    end = last(search, lang, carrier, inputs, target.evaluate(inputs, carrier))
+    assert end.minimal
+    assert exact(end.program, target, carrier)
+
+
+@both
+def test_no_examples_leave_the_shortest_program(search):
+    lang = language("full", 2)
+    end = last(search, lang, Residues(59), np.zeros((0, 2), dtype=np.int64), np.zeros(0, dtype=np.int64))
+    assert end.minimal
+    assert str(end.program) == "a"
+
+
+@both
+def test_a_constant_and_an_ignored_input(search):
+    carrier, lang = Residues(59), language("ring", 2)
+    inputs = points(carrier, 2, 10)
+    constant = last(search, lang, carrier, inputs, np.full(10, 6))
+    assert constant.minimal
+    assert constant.program is not None
+    assert constant.program.variables == frozenset()
+    ignored = last(search, lang, carrier, inputs, inputs[:, 1] ** 2 % 59)
+    assert str(ignored.program) == "b*b"
+
+
+@both
+def test_repeated_examples_do_no_harm_and_contradictions_are_one_line(search):
+    carrier, lang = Residues(59), language("ring", 2)
+    inputs = np.array([[3, 4], [3, 4], [5, 6]])
+    assert str(last(search, lang, carrier, inputs, np.array([7, 7, 11])).program) == "a + b"
+    with pytest.raises(Contradiction, match=r"the input \(3, 4\) has the labels 7 and 8"):
+        list(search(lang, carrier, inputs, np.array([7, 8, 11])))
+
+
+@both
+def test_values_outside_the_carrier_are_one_line(search):
+    lang = language("ring", 2)
+    with pytest.raises(ValueError, match=r"every output must be an element 0\.\.58 of Z_59"):
+        list(search(lang, Residues(59), np.zeros((1, 2)), np.array([59])))
+    with pytest.raises(ValueError, match="every input"):
+        list(search(lang, Residues(59), np.full((1, 2), -1), np.array([5])))
+
+
+@both
+def test_random_labels_end_at_the_limit_with_a_true_bound(search):
+    carrier, lang = Residues(59), language("ring", 2)
+    inputs = np.stack([np.arange(40), np.arange(40) ** 2 % 59], axis=1)
+    labels = integers(1, "labels", np.arange(40), 59)
+    end = last(search, lang, carrier, inputs, labels, max_programs=200_000)
+    assert end.program is None
+    assert not end.minimal
+    assert end.lower_bound_bits > 30
+    assert end.visited <= 220_000
+    by_memory = last(search, lang, carrier, inputs, labels, memory_mib=16)
+    assert by_memory.program is None
+
+
+def test_searches_are_deterministic():
+    carrier, lang = Residues(59), language("full", 2)
+    inputs = points(carrier, 2, 10)
+    outputs = (2 * inputs[:, 0] + 3 * inputs[:, 1] + 7) % 59
+    for search in SEARCHES:
+        runs = [list(search(lang, carrier, inputs, outputs, max_programs=100_000)) for _ in range(2)]
+        assert runs[0] == runs[1]
