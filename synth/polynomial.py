@@ -115,35 +115,44 @@ def _sum(terms: Terms, language: Language, carrier: Residues) -> Program:
     """The sum of terms as a program: high degrees first, a term subtracted where its negative is cheaper."""
     if not terms:
         return residue(language, 0, carrier.modulus)
-    ordered = sorted(terms, key=lambda e: (-sum(e), tuple(-x for x in e)))
-    plus = [_term(e, terms[e], language, carrier) for e in ordered]
-    minus = [_term(e, -terms[e] % carrier.modulus, language, carrier) for e in ordered]
-    gains = [x.bits - y.bits for x, y in zip(plus, minus, strict=True)]
-    subtracted = [gain > 0 for gain in gains]
-    if all(subtracted):  # something must come first
-        subtracted[gains.index(min(gains))] = False
-    first = subtracted.index(False)
-    program = plus[first]
-    for i, other in enumerate(plus):
-        if not subtracted[i] and i != first:
-            program = language.make("+", program, other)
-    for i, other in enumerate(minus):
-        if subtracted[i]:
-            program = language.make("-", program, other)
+    p = carrier.modulus
+    added: list[Program] = []
+    subtracted: list[Program] = []
+    instead: list[tuple[int, Program]] = []  # what adding a subtracted term instead would cost more
+    for exponents in sorted(terms, key=lambda e: (-sum(e), tuple(-x for x in e))):
+        coefficient = terms[exponents]
+        plus = _term(exponents, coefficient, language, carrier)
+        if coefficient == 1:  # no constant to look up
+            added.append(plus)
+            continue
+        minus = _term(exponents, p - coefficient, language, carrier)
+        if plus.bits <= minus.bits:
+            added.append(plus)
+        else:
+            subtracted.append(minus)
+            instead.append((plus.bits - minus.bits, plus))
+    if not added:  # something must come first
+        i = min(range(len(instead)), key=lambda i: instead[i][0])
+        added.append(instead[i][1])
+        del subtracted[i]
+    program = added[0]
+    for other in added[1:]:
+        program = language.make("+", program, other)
+    for other in subtracted:
+        program = language.make("-", program, other)
     return program
 
 
 def _term(exponents: Exponents, coefficient: int, language: Language, carrier: Residues) -> Program:
     factors = [power(language.variable(j), e, language) for j, e in enumerate(exponents) if e]
-    constant = residue(language, coefficient, carrier.modulus)
     if not factors:
-        return constant
+        return residue(language, coefficient, carrier.modulus)
     program = factors[0]
     for other in factors[1:]:
         program = language.make("*", program, other)
     if coefficient == 1:
         return program
-    multiple = language.make("*", constant, program)
+    multiple = language.make("*", residue(language, coefficient, carrier.modulus), program)
     if coefficient == 2:
         multiple = min(multiple, language.make("+", program, program), key=lambda x: x.bits)
     return multiple
