@@ -115,12 +115,11 @@ def _perform(
         raise UserError(f"--jobs: expected at least 1, got {jobs}")
     store = Store(made.folder)
     store.create()
-    console = Console(stderr=True)
     if not quiet:
         from bench.table import headline
 
-        console.print(headline(made), highlight=False)
-        console.print()
+        Console(highlight=False).print(headline(made), "")
+    console = Console(stderr=True)
     for path in store.damaged():
         console.print(f"{path}: a damaged record; where this command needs it, it runs again", style="yellow")
     records: list[Record] = []
@@ -271,16 +270,15 @@ def command(
 
 def _plan_or_hint(task: str, flags: dict[str, str], **arguments: Any) -> Plan:
     """Plan, and where the task does not know a flag, say which of the command's own flags it resembles."""
-    from bench.errors import UserError, nearest
+    from bench.errors import UnknownParameter, UserError, nearest
     from bench.plan import plan
 
     try:
         return plan(task, flags, **arguments)
-    except UserError as error:
+    except UnknownParameter as error:
         own = [f"--{name.strip('_').replace('_', '-')}" for name in inspect.signature(command).parameters]
-        strays = [f"--{name.replace('_', '-')}" for name in flags]
-        hints = [nearest(stray, own) for stray in strays if stray in str(error)]
-        raise UserError(str(error) + next((hint for hint in hints if hint), "")) from None
+        hint = "" if "did you mean" in str(error) else nearest(error.label, own)
+        raise UserError(str(error) + hint) from None
 
 
 def _split(values: Sequence[str] | None) -> list[str]:

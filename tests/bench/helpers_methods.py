@@ -71,7 +71,7 @@ def stuck_in_c(problem, budget, rng):
 def hungry(problem, budget, rng):
     """Allocates far more than it may."""
     yield _constant(problem)
-    hoard = [np.ones(2**24) for _ in range(200)]
+    hoard = [np.empty(2**24) for _ in range(200)]
     yield _constant(problem, len(hoard))
 
 
