@@ -7,6 +7,7 @@ import gc
 import importlib
 import re
 import resource
+import sys
 import time
 import traceback
 from collections.abc import Generator, Mapping
@@ -38,6 +39,7 @@ ERROR_TAIL_LINES = 12
 
 _loaded: dict[str, LoadedTask] = {}  # per worker: a ladder's certificate costs more than most runs
 _warmed: set[str] = set()
+_frozen_at: dict[str, int] = {}
 
 
 def as_flags(params: Mapping[str, int | float | str | bool]) -> dict[str, str]:
@@ -104,7 +106,7 @@ def _run(spec: RunSpec, store: Store, clock: float) -> Record:
         threads=spec.threads,
     )
     _warm_up(method)
-    gc.collect()  # an earlier run's garbage must not be this run's time
+    _collect_garbage()
     record = blank_record(spec, Outcome.ERROR)
     record.n = reached
     record.task_notes = dict(task.notes)
@@ -117,6 +119,15 @@ def _run(spec: RunSpec, store: Store, clock: float) -> Record:
     return record
 
 
+def _collect_garbage() -> None:
+    """An earlier run's garbage must not be this run's time. Modules stay as long as the process does: frozen, they keep
+    the collection before each run to a millisecond."""
+    gc.collect()
+    if _frozen_at.get("modules") != len(sys.modules):
+        gc.freeze()
+        _frozen_at["modules"] = len(sys.modules)
+
+
 def _warm_up(method: Method) -> None:
     """What a fresh process must do once: imports, thread pools, just-in-time code."""
     if method.name in _warmed:
@@ -126,8 +137,6 @@ def _warm_up(method: Method) -> None:
     if method.warm is not None:
         method.warm()
     _warmed.add(method.name)
-    gc.collect()
-    gc.freeze()  # modules live as long as the process: without them the collection before each run takes a millisecond
 
 
 def _drive(
