@@ -44,7 +44,14 @@ def additive_tables(
     Returns:
         One table for each input, shape (size,): classes 0 .. order-1, UNKNOWN where no evidence ties an element to
         the rest. Only sums of tables mean anything: a constant may move from one to another.
+
+    Raises:
+        ValueError: labels without an order.
     """
+    if evidence.ndim == 2:
+        evidence = np.asarray(evidence, dtype=np.float32)
+    elif order is None:
+        raise ValueError("additive_tables: labels need the order of their classes")
     order = order if order is not None else int(evidence.shape[1])
     tables = list(_chained(cells, evidence, size, order, weights))
     _refine(tables, cells, evidence, size, order)

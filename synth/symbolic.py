@@ -166,9 +166,8 @@ class _Converter:
     def _sum(self, terms: list[Any]) -> Program:
         make = self.language.make
         terms.sort(key=lambda t: (t.is_number, self.sympy.default_sort_key(t)))
-        positive = [t for t in terms if not _is_negative(t)]
-        if positive:  # something to subtract from comes first
-            terms = [positive[0], *(t for t in terms if t is not positive[0])]
+        first = next((i for i, t in enumerate(terms) if not _is_negative(t)), 0)
+        terms = [terms[first], *terms[:first], *terms[first + 1 :]]  # something to subtract from comes first
         program = self.value(terms[0])
         for term in terms[1:]:
             if _is_negative(term):

@@ -134,6 +134,12 @@ def test_comparisons_are_not_decided_as_if_on_numbers() -> None:
     np.testing.assert_array_equal(back.evaluate(grid(5, 1), carrier), [1, 1, 1, 1, 0])
 
 
+def test_equal_terms_are_all_kept() -> None:
+    program = parse("a + min(a, a)", language("full", 1), functions=True)  # sympy drops the minimum
+    back = from_sympy(to_sympy(program), language("full", 1))
+    np.testing.assert_array_equal(back.evaluate(grid(7, 1), Residues(7)), [0, 2, 4, 6, 1, 3, 5])
+
+
 def test_conditionals_within_conditions() -> None:
     which, carrier = language("full", 2), Residues(11)
     for text in ("a if odd(b if a == 3 else a) else 0", "a if (b if odd(a if b < a else 2) else a) < 2 + b else b*b"):
