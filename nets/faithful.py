@@ -1,0 +1,151 @@
+"""What ties a law to the network that it was read from: the variance of its logits, and its weights by frequency.
+
+That a law is correct says nothing about the network (a single cosine of a + b - c is exact by argmax, whoever computed
+it). These measures say how much of the network's own logits and weights the law accounts for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from nets.fourier import characters, constants, frequencies, law_projectors
+from nets.law import held_out_sample
+from nets.models import FloatArray, Network
+from synth.carrier import IntArray
+from synth.laws import Law
+
+KEY_SHARE = 0.95  # key frequencies: the fewest, by energy, that carry this share of the logits' profile
+
+
+@dataclass(frozen=True, eq=False)
+class Profile:
+    """The mean logits as a function of the law's combination.
+
+    Attributes:
+        classes: shape (order,): the mean logit of the class that is s above f(a) + g(b), over cells with a class.
+        explained: share of the variance of the centred logits that functions of the combination explain.
+    """
+
+    classes: npt.NDArray[np.float64]
+    explained: float
+
+    def keys(self, share: float = KEY_SHARE) -> list[int]:
+        """The fewest frequencies that carry ``share`` of the profile's energy, strongest first."""
+        order = len(self.classes)
+        energy = np.abs(np.fft.rfft(self.classes)[1:]) ** 2
+        energy[: (order - 1) // 2] *= 2  # every frequency but q/2 has a conjugate
+        ranked = np.argsort(-energy, kind="stable")
+        needed = int(np.searchsorted(np.cumsum(energy[ranked]), share * energy.sum()) + 1)
+        return [int(k) + 1 for k in ranked[: min(needed, len(ranked))]]
+
+
+def profile(law: Law, cells: IntArray, logits: FloatArray) -> Profile:
+    """Centred logits at ``cells`` (N, arity), shape (N, m), against the law's combination.
+
+    Logits are centred cell by cell. Cells whose combination has a class are averaged after a shift by it; in the
+    discrete-log basis the logit of 0 is averaged beside them, and cells with a zero factor by themselves.
+    """
+    centred = logits - logits.mean(axis=1, keepdims=True, dtype=np.float64)
+    entries = np.stack([table[cells[:, j]] for j, table in enumerate(law.tables)])
+    usual = (entries >= 0).all(axis=0)
+    total = entries[:, usual].sum(axis=0) % law.order
+    doubled = np.concatenate([centred[usual][:, law.decode]] * 2, axis=1)
+    shifted = np.lib.stride_tricks.sliding_window_view(doubled, law.order, axis=1)[np.arange(len(total)), total]
+    classes = shifted.mean(axis=0) if len(total) else np.zeros(law.order)
+    explained = len(total) * float((classes**2).sum())
+    others = np.setdiff1d(np.arange(logits.shape[1]), law.decode)
+    if len(others) and len(total):
+        explained += len(total) * float((centred[usual][:, others].mean(axis=0) ** 2).sum())
+    if not usual.all():
+        explained += int((~usual).sum()) * float((centred[~usual].mean(axis=0) ** 2).sum())
+    return Profile(classes, explained / max(float((centred**2).sum()), 1e-30))
+
+
+@dataclass(frozen=True, eq=False)
+class Ties:
+    """A law's ties to its network.
+
+    Attributes:
+        variance_explained: of the centred held-out logits, by functions of the law's combination.
+        keys: the key frequencies, strongest first.
+        key_energy: their share of the energy of the tables of weights per token, the constants apart.
+        keep_only, remove_only, remove_random: the network with only the key frequencies kept in those tables, with
+            them removed, and with as much energy of other frequencies removed.
+        random_energy: the energy that ``remove_random`` removed over that of the keys; below 1 where the other
+            frequencies together hold less.
+    """
+
+    variance_explained: float
+    keys: list[int]
+    key_energy: float
+    keep_only: Network
+    remove_only: Network
+    remove_random: Network
+    random_energy: float
+
+
+def ties(network: Network, law: Law, held_out: IntArray, rng: np.random.Generator) -> Ties:
+    """Measure a law against the network's held-out logits and against its weights.
+
+    Constants (the mean row of a table, and rows of tokens to which the law gives no class) belong to no frequency: they
+    stay in all three filtered networks.
+
+    Args:
+        network: any whose architecture has tables of weights per token.
+        law: read from it.
+        held_out: cells that are not among the examples, shape (N, arity), N at least 1.
+        rng: chooses the random frequencies.
+    """
+    cells = held_out_sample(held_out, law.carrier.modulus)
+    seen = profile(law, cells, network.logits(cells))
+    keys = seen.keys()
+    energy = _energies(network, law)
+    wanted = sum(energy[k] for k in keys)
+    chosen: list[int] = []
+    for k in rng.permutation([k for k in energy if k not in keys]).tolist():
+        if sum(energy[x] for x in chosen) >= wanted:
+            break
+        chosen.append(k)
+    total = sum(energy.values())
+    return Ties(
+        variance_explained=seen.explained,
+        keys=keys,
+        key_energy=wanted / max(total, 1e-30),
+        keep_only=filtered(network, law, keys, keep=True),
+        remove_only=filtered(network, law, keys, keep=False),
+        remove_random=filtered(network, law, chosen, keep=False),
+        random_energy=sum(energy[k] for k in chosen) / max(wanted, 1e-30),
+    )
+
+
+def filtered(network: Network, law: Law, keys: list[int], *, keep: bool) -> Network:
+    """The network with the law's characters of these frequencies kept alone in its tables, or removed from them."""
+    changed: dict[str, torch.Tensor] = {}
+    for name, readers in network.architecture.tables():
+        table = network.weights[name]
+        rows = table.detach().cpu().double().numpy()
+        still, waves = law_projectors(law, readers, keys)
+        rows = (still + waves) @ rows if keep else rows - waves @ rows
+        changed[name] = torch.from_numpy(rows).to(table)
+    return network.with_weights(changed)
+
+
+def _energies(network: Network, law: Law) -> dict[int, float]:
+    """By frequency, the energy of its characters in the network's tables, constants apart."""
+    found = dict.fromkeys(frequencies(law.order), 0.0)
+    for name, readers in network.architecture.tables():
+        rows = network.weights[name].detach().cpu().double().numpy()
+        for j in readers:
+            classes = law.tables[j]
+            still = constants(classes)
+            moving = rows - still @ np.linalg.lstsq(still, rows, rcond=None)[0]
+            waves = characters(classes, law.order, list(found))
+            norms = np.maximum((waves**2).sum(axis=0), 1e-30)
+            power = ((waves.T @ moving) ** 2).sum(axis=1) / norms / len(readers)
+            for k, p in zip(found, power.reshape(2, -1).sum(axis=0), strict=True):
+                found[k] += float(p)
+    return found
