@@ -24,8 +24,9 @@ from synth.language import Language
 from synth.laws import UNKNOWN, ZERO, Basis, Law, phi
 from synth.program import Program
 
-DEPTHS = (23, 32)  # bits of the one-variable banks, tried in turn
-_POINTS = 64  # where forms are compared; with more elements, those that pass are evaluated on all
+# The one-variable banks tried in turn: bits, points on which forms are compared (those that pass are then evaluated on
+# all), and how many known entries a table needs for a form of that length to mean anything.
+DEPTHS = ((23, 64, 1), (32, 16, 8))
 _SIEVE = 4  # points that rule most of a bank out
 _MOST_CHECKED = 300
 _BLOCK = 1 << 20  # cells checked at once
@@ -53,8 +54,9 @@ def law_program(law: Law, language: Language, domain: IntArray | None = None) ->
         return None
     if law.order != (law.carrier.modulus if law.basis == "additive" else law.carrier.modulus - 1):
         return None
-    for depth in DEPTHS:
-        terms = [_Term.of(law, j, language, depth) for j in range(law.arity)]
+    for bits, points, needed in DEPTHS:
+        bank = _bank(language, law.carrier, law.basis, bits, points)
+        terms = [_Term.of(law, j, language, bank, needed) for j in range(law.arity)]
         if any(x is None for x in terms):
             continue
         program = _shortest([x for x in terms if x is not None], law, language, operators)
@@ -72,7 +74,7 @@ class _Term:
     constant: int | None
 
     @classmethod
-    def of(cls, law: Law, j: int, language: Language, depth: int) -> _Term | None:
+    def of(cls, law: Law, j: int, language: Language, bank: _Bank, needed: int) -> _Term | None:
         """The forms of table j, in variable j; None where the bank holds none."""
         table = law.tables[j]
         known = table[table != UNKNOWN]
@@ -81,8 +83,12 @@ class _Term:
         if (known == known[0]).all():
             return cls({}, {}, None) if known[0] == ZERO else cls({}, {}, int(known[0]))
         negated = np.where(table >= 0, -table % law.order, table)
-        bank = _bank(language, law.carrier, law.basis, depth)
+        if (table[bank.points] != UNKNOWN).sum() < needed:
+            return None
         added, subtracted = (_forms(t, j, bank, law, language) for t in (table, negated))
+        if law.basis == "additive" and needed == 1:  # multiples of short forms; a long one has its constant within
+            _add_multiples(added, table, j, bank, law, language)
+            _add_multiples(subtracted, negated, j, bank, law, language)
         return cls(added, subtracted, None) if added or subtracted else None
 
 
@@ -107,8 +113,6 @@ def _forms(table: IntArray, j: int, bank: _Bank, law: Law, language: Language) -
     for index, s in zip(alive[:_MOST_CHECKED].tolist(), shift[:_MOST_CHECKED].tolist(), strict=True):  # in cost order
         if s not in forms and (bank.complete or _is_form(bank.bank.program(index), table, s, law, language)):
             forms[s] = _Form(int(bank.bits[index]), _renamed(bank.bank, index, j, language))
-    if law.basis == "additive":
-        _add_multiples(forms, table, j, bank, law, language)
     return forms
 
 
@@ -269,16 +273,16 @@ class _Bank:
 
 
 @cache
-def _bank(language: Language, carrier: Residues, basis: Basis, max_bits: int) -> _Bank:
-    bank, points = _behaviours(language, carrier, max_bits)
+def _bank(language: Language, carrier: Residues, basis: Basis, max_bits: int, points: int) -> _Bank:
+    bank, elements = _behaviours(language, carrier, max_bits, points)
     indices = np.arange(len(bank))
     levels = [bisect_right(range(len(bank)), bits, key=bank.bits) for bits in range(max_bits + 1)]
     bits = np.repeat(np.arange(max_bits + 1), np.diff(levels, prepend=0))
-    return _Bank(bank, points, phi(carrier, basis)[bank.outputs(indices)].astype(np.int32), bits)
+    return _Bank(bank, elements, phi(carrier, basis).astype(np.int32)[bank.outputs(indices)], bits)
 
 
 @cache
-def _behaviours(language: Language, carrier: Residues, max_bits: int) -> tuple[Bank, IntArray]:
+def _behaviours(language: Language, carrier: Residues, max_bits: int, points: int) -> tuple[Bank, IntArray]:
     m = carrier.modulus
-    points = np.arange(m) if m <= _POINTS else np.unique(np.linspace(0, m - 1, _POINTS).astype(np.int64))
-    return Bank.build(language.only([0]), carrier, _column(points, language), max_bits=max_bits), points
+    elements = np.arange(m) if m <= points else np.unique(np.linspace(0, m - 1, points).astype(np.int64))
+    return Bank.build(language.only([0]), carrier, _column(elements, language), max_bits=max_bits), elements
