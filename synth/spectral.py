@@ -9,16 +9,13 @@ cells. Evidence is a label for each cell or, from a network, a score for each cl
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
 from synth.carrier import IntArray, Residues
+from synth.evidence import Evidence, FloatArray, Labels, Scores
 from synth.laws import UNKNOWN, ZERO, Basis, Law, order_of, phi
 
-FloatArray = npt.NDArray[np.floating[Any]]
-Evidence = npt.NDArray[Any]  # labels (N,), or scores (N, order)
 _MAX_SWEEPS = 12
 _SPARE = 8  # examples beyond a law's free entries that leave no doubt: chance fits them with probability order**-8
 _MAX_PAIRED = 256  # beyond, size² pairs of rows are too many to correlate
@@ -27,7 +24,7 @@ _MAX_ENTRIES = 1 << 23  # of the dense correlation operands: columns beyond are 
 
 def additive_tables(
     cells: IntArray,
-    evidence: Evidence,
+    evidence: IntArray | FloatArray,
     size: int,
     order: int | None = None,
     weights: FloatArray | None = None,
@@ -49,92 +46,45 @@ def additive_tables(
         ValueError: labels without an order.
     """
     if evidence.ndim == 2:
-        evidence = np.asarray(evidence, dtype=np.float32)
-    elif order is None:
+        known: Evidence = Scores.of(np.asarray(evidence, dtype=np.float32), weights)
+    elif order is not None:
+        known = Labels(np.asarray(evidence, dtype=np.int64), order)
+    else:
         raise ValueError("additive_tables: labels need the order of their classes")
-    order = order if order is not None else int(evidence.shape[1])
-    tables = list(_chained(cells, evidence, size, order, weights))
-    _refine(tables, cells, evidence, size, order)
+    tables = list(_chained(cells, known, size))
+    _refine(tables, cells, known, size)
+    if not known.exact:  # what the filter of the refinement leaves open: the class at which the profile peaks
+        total = _total(tables, cells)
+        sure = np.flatnonzero(total >= 0)
+        profile = np.fft.rfft(known.shifted(sure, total[sure]).votes(np.zeros_like(sure), 1)[0])
+        peak = int(np.fft.irfft(profile * np.abs(profile) ** 2, n=known.order).argmax())  # squared: noise is faint
+        tables[0] = np.where(tables[0] >= 0, (tables[0] + peak) % known.order, tables[0])
     return tuple(tables)
 
 
-def _chained(
-    cells: IntArray, evidence: Evidence, size: int, order: int, weights: FloatArray | None
-) -> tuple[IntArray, ...]:
+def _chained(cells: IntArray, evidence: Evidence, size: int) -> tuple[IntArray, ...]:
     """First tables: the first input's by a spanning tree over its rows, the others' in its wake."""
     arity = cells.shape[1]
     if arity == 1:
-        votes = _votes(cells[:, 0], evidence, np.zeros(len(cells), dtype=np.int64), size, order)
-        return (_decide(votes, np.bincount(cells[:, 0], minlength=size) > 0),)
+        return (_decide(evidence.votes(cells[:, 0], size), np.bincount(cells[:, 0], minlength=size) > 0),)
     code = cells[:, 1:] @ (size ** np.arange(arity - 1, dtype=np.int64))
     columns, column = np.unique(code, return_inverse=True)
-    cap = max(1, _MAX_ENTRIES // (size * size if evidence.ndim == 1 else size * order))
-    used = slice(None)
+    cap = max(1, _MAX_ENTRIES // (size * (size if evidence.exact else evidence.order)))
+    used = np.arange(len(cells))
     if len(columns) > cap:  # the fullest columns tie the most rows
-        counts = np.bincount(column)
         rank = np.empty(len(columns), dtype=np.int64)
-        rank[np.argsort(-counts, kind="stable")] = np.arange(len(columns))
-        used = np.flatnonzero(rank[column] < cap)
+        rank[np.argsort(-np.bincount(column), kind="stable")] = np.arange(len(columns))
         column = rank[column]
-    rows = cells[used, 0]
+        used = np.flatnonzero(column < cap)
+    rows, column = cells[used, 0], column[used]
+    some = evidence.shifted(used, np.zeros_like(used))
     if size > _MAX_PAIRED:
-        first = _grown(rows, column[used], evidence[used], size, order)
+        first = _grown(rows, column, some, size)
     else:
-        if evidence.ndim == 1:
-            shift, confidence = _correlate_labels(rows, column[used], evidence[used], size, order)
-        else:
-            shift, confidence = _correlate_scores(rows, column[used], evidence[used], size, order, weights)
-        first = _spanning_tree(shift, confidence, np.bincount(rows, minlength=size), order)
+        shift, confidence = some.correlate(rows, column, size)
+        first = _spanning_tree(shift, confidence, np.bincount(rows, minlength=size), evidence.order)
     tied = np.flatnonzero(first[cells[:, 0]] >= 0)
-    rest = _shift(evidence[tied], first[cells[tied, 0]], order)
-    return (first, *_chained(cells[tied, 1:], rest, size, order, weights))
-
-
-def _correlate_labels(
-    rows: IntArray, columns: IntArray, labels: IntArray, size: int, order: int
-) -> tuple[IntArray, FloatArray]:
-    """For every two rows the likeliest shift and how many columns say so, each of shape (size, size)."""
-    # With one label a cell the product of spectra counts differences, which is cheaper to do directly.
-    width = int(columns.max(initial=-1)) + 1
-    label = np.full((size, width), -1, dtype=np.int32)
-    label[rows, columns] = labels
-    first, second = np.triu_indices(size, 1)
-    peak = np.zeros(len(first), dtype=np.int64)
-    votes = np.zeros(len(first), dtype=np.int64)
-    block = max(1, (1 << 19) // max(width, order))
-    for start in range(0, len(first), block):
-        x, y = label[first[start : start + block]], label[second[start : start + block]]
-        pair, column = np.nonzero((x >= 0) & (y >= 0))
-        difference = (y - x)[pair, column]
-        difference[difference < 0] += order
-        counts = np.bincount(pair * order + difference, minlength=len(x) * order).reshape(len(x), order)
-        peak[start : start + block] = counts.argmax(axis=1)
-        votes[start : start + block] = counts.max(axis=1)
-    shift = np.zeros((size, size), dtype=np.int64)
-    shift[first, second], shift[second, first] = peak, -peak % order
-    confidence = np.zeros((size, size))
-    confidence[first, second] = confidence[second, first] = votes
-    return shift, confidence
-
-
-def _correlate_scores(
-    rows: IntArray, columns: IntArray, scores: FloatArray, size: int, order: int, weights: FloatArray | None
-) -> tuple[IntArray, FloatArray]:
-    """For every two rows the peak of their scores' circular cross-correlation, and its height above the mean."""
-    width = int(columns.max(initial=-1)) + 1
-    spectrum = np.fft.rfft(np.asarray(scores, dtype=np.float32), axis=1).astype(np.complex64)
-    dense = np.zeros((spectrum.shape[1], width, size), dtype=np.complex64)
-    dense[:, columns, rows] = spectrum.T
-    product = np.conj(dense.transpose(0, 2, 1)) @ dense  # [k, a, a'], summed over the columns
-    scale = np.ones(spectrum.shape[1]) if weights is None else np.asarray(weights, dtype=np.float64).copy()
-    scale[0] = 0.0  # how much evidence a row has says nothing about its shift
-    product *= scale[:, None, None].astype(np.float32)
-    correlation = np.fft.irfft(np.ascontiguousarray(product.transpose(1, 2, 0)), n=order, axis=2)
-    shift = correlation.argmax(axis=2)
-    confidence = np.take_along_axis(correlation, shift[:, :, None], axis=2)[:, :, 0].astype(np.float64)
-    np.fill_diagonal(confidence, 0.0)
-    confidence[confidence <= 1e-6 * confidence.max(initial=0.0)] = 0.0  # rounding is not evidence
-    return shift, confidence
+    return (first, *_chained(cells[tied, 1:], evidence.shifted(tied, first[cells[tied, 0]]), size))
 
 
 def _spanning_tree(shift: IntArray, confidence: FloatArray, counts: IntArray, order: int) -> IntArray:
@@ -166,35 +116,13 @@ def _grow(root: int, confidence: FloatArray, shift: IntArray, order: int) -> Int
     return table
 
 
-def _grown(rows: IntArray, columns: IntArray, evidence: Evidence, size: int, order: int) -> IntArray:
+def _grown(rows: IntArray, columns: IntArray, evidence: Evidence, size: int) -> IntArray:
     """Each row's class, grown from the fullest row by votes alone."""
-    width = int(columns.max(initial=-1)) + 1
-    pair = [np.full(max(size, width), UNKNOWN, dtype=np.int64) for _ in range(2)]
+    size = max(size, int(columns.max(initial=-1)) + 1)
+    pair = [np.full(size, UNKNOWN, dtype=np.int64) for _ in range(2)]
     pair[0][int(np.bincount(rows).argmax())] = 0
-    _refine(pair, np.stack([rows, columns], axis=1), evidence, max(size, width), order, start=1)
-    return pair[0][:size]
-
-
-def _shift(evidence: Evidence, by: IntArray, order: int) -> Evidence:
-    """Evidence on class s + by as evidence on class s."""
-    if evidence.ndim == 1:
-        return (evidence - by) % order
-    doubled = np.concatenate([evidence, evidence], axis=1)
-    windows = np.lib.stride_tricks.sliding_window_view(doubled, order, axis=1)
-    return windows[np.arange(len(evidence)), by]
-
-
-def _votes(keys: IntArray, evidence: Evidence, by: IntArray, size: int, order: int) -> FloatArray:
-    """The summed evidence of each key's cells, shape (size, order), each cell's taken ``by`` classes on."""
-    if evidence.ndim == 1:
-        votes = np.bincount(keys * order + (evidence - by) % order, minlength=size * order)
-        return votes.reshape(size, order).astype(np.float64)
-    votes = np.zeros((size, order))
-    if len(keys):
-        sequence = np.argsort(keys, kind="stable")
-        starts = np.flatnonzero(np.diff(keys[sequence], prepend=-1))
-        votes[keys[sequence[starts]]] = np.add.reduceat(_shift(evidence[sequence], by[sequence], order), starts, axis=0)
-    return votes
+    _refine(pair, np.stack([rows, columns], axis=1), evidence, size, start=1)
+    return pair[0]
 
 
 def _decide(votes: FloatArray, seen: npt.NDArray[np.bool_]) -> IntArray:
@@ -207,15 +135,14 @@ def _matched(votes: FloatArray, table: IntArray) -> FloatArray:
     For scores that are one profile of (s - f - g) under white noise, the highest entry is the most likely class.
     """
     order = votes.shape[1]
-    known = table >= 0
-    centred = votes - votes.mean(axis=1, keepdims=True)
+    known = np.flatnonzero(table >= 0)
     aligned = np.zeros_like(votes)
-    aligned[known] = _shift(centred[known], table[known], order)
+    aligned[known] = votes[known[:, None], (np.arange(order) + table[known, None]) % order]
     profile = np.fft.rfft(aligned.sum(axis=0) - aligned, axis=1)
-    return np.fft.irfft(np.fft.rfft(centred, axis=1) * np.conj(profile), n=order, axis=1)
+    return np.fft.irfft(np.fft.rfft(votes, axis=1) * np.conj(profile), n=order, axis=1)
 
 
-def _refine(tables: list[IntArray], cells: IntArray, evidence: Evidence, size: int, order: int, start: int = 0) -> None:
+def _refine(tables: list[IntArray], cells: IntArray, evidence: Evidence, size: int, start: int = 0) -> None:
     """Every table in turn by the vote of all cells whose other inputs are known, until nothing changes."""
     arity = len(tables)
     settled = 0
@@ -229,20 +156,14 @@ def _refine(tables: list[IntArray], cells: IntArray, evidence: Evidence, size: i
                 by += tables[i][cells[:, i]]
         keys = cells[known, j]
         seen = np.bincount(keys, minlength=size) > 0
-        votes = _votes(keys, evidence[known], by[known] % order, size, order)
-        first = np.where(seen & (tables[j] < 0), votes.argmax(axis=1), tables[j])
-        table = _decide(votes if evidence.ndim == 1 else _matched(votes, first), seen)
-        table = np.where(table == UNKNOWN, tables[j], table)
+        votes = evidence.shifted(known, by[known]).votes(keys, size)
+        if not evidence.exact:
+            votes = _matched(votes, np.where(seen & (tables[j] < 0), votes.argmax(axis=1), tables[j]))
+        table = np.where(seen, _decide(votes, seen), tables[j])
         settled = settled + 1 if np.array_equal(table, tables[j]) else 0
         tables[j] = table
         if settled >= arity:
-            break
-    if evidence.ndim == 2:  # the filter leaves open which class the profile peaks at
-        total = _total(tables, cells)
-        known = np.flatnonzero(total >= 0)
-        profile = np.fft.rfft(_shift(evidence[known], total[known] % order, order).sum(axis=0))
-        peak = int(np.fft.irfft(profile * np.abs(profile) ** 2, n=order).argmax())  # weighed again: noise is faint
-        tables[0] = np.where(tables[0] >= 0, (tables[0] + peak) % order, tables[0])
+            return
 
 
 def _total(tables: list[IntArray], cells: IntArray) -> IntArray:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from synth.carrier import IntArray, Residues
+from synth.evidence import Scores, from_spectra, spectra_of
 from synth.laws import Law, phi
 from synth.spectral import additive_tables, read_labels, zero_elements
 
@@ -74,6 +75,17 @@ def test_scores_and_labels_are_read_alike() -> None:
     by_labels = Law.of(Residues(31), "additive", additive_tables(seen, labels, 31, 31))
     by_scores = Law.of(Residues(31), "additive", additive_tables(seen, np.eye(31)[labels], 31))
     assert by_labels.normalised() == by_scores.normalised()
+
+
+@pytest.mark.parametrize("order", [2, 3, 10, 58, 59])
+def test_spectra_are_numpys(order: int) -> None:
+    rows = np.random.default_rng(0).normal(size=(7, order))
+    spectra = spectra_of(rows)
+    np.testing.assert_allclose(spectra, np.fft.rfft(rows, axis=1), atol=1e-4)
+    np.testing.assert_allclose(from_spectra(spectra, order), rows, atol=1e-5)
+    shifted = Scores.of(rows).shifted(np.arange(7), np.arange(7))
+    for i, row in enumerate(from_spectra(shifted.spectra, order)):
+        np.testing.assert_allclose(row, np.roll(rows[i] - rows[i].mean(), -i), atol=1e-4)
 
 
 @pytest.mark.parametrize("frequencies", [(5, 9), (29, 3), (3, 11, 17, 22)])
