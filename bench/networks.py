@@ -175,7 +175,7 @@ class _Reader:
             extraction_seconds=self.seconds,
             faithfulness=ties.faithfulness if ties else None,
             weights=point.network.state() if ended else None,
-            notes=notes | (ties.notes if ties else {}),
+            notes={**notes, **(ties.notes if ties else {})},
         )
 
     def _read(self, point: Checkpoint) -> None:
@@ -184,7 +184,7 @@ class _Reader:
         if self.readable and isinstance(self.problem.carrier, Residues):
             problem, self._tried = self.problem, point.step
             self.reading = read_law(
-                point.network, problem.carrier, self.held_out, problem.inputs, problem.outputs, problem.noise
+                point.network, self.problem.carrier, self.held_out, problem.inputs, problem.outputs, problem.noise
             )
             if self.reading is not None and self.reading.accepted:
                 self._program_of(self.reading)  # its time is extraction

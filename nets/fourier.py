@@ -61,8 +61,8 @@ def law_projectors(law: Law, readers: Sequence[int], keys: Sequence[int]) -> tup
 def rank_one_share(cells: IntArray, scores: FloatArray, size: int, strongest: int = 8, sweeps: int = 6) -> float:
     """How far the output spectrum factorises over the inputs: 1 for a law in this basis, noise for none.
 
-    For each output frequency the spectrum is a matrix over (first input, the others), of which some cells are known; its
-    best rank-one part is found by alternating least squares over those.
+    For each output frequency the spectrum is a matrix over (first input, the others), of which some cells are known;
+    its best rank-one part is found by alternating least squares over those.
 
     Args:
         cells: shape (N, arity), arity at least 2.

@@ -79,8 +79,10 @@ def read_logits(
     evidence: dict[Basis, tuple[IntArray, FloatArray]] = {"additive": (cells, logits)}
     if carrier.is_prime and carrier.size > 2 and not touched.all():
         evidence["dlog"] = cells[~touched], logits[~touched][:, decode(carrier, "dlog")]
-    shares = {basis: rank_one_share(*seen, carrier.size) for basis, seen in evidence.items()}
-    basis = max(shares, key=lambda x: shares[x])
+    shares: dict[Basis, float] = {}
+    for name, seen in evidence.items():
+        shares[name] = rank_one_share(*seen, carrier.size)
+    basis: Basis = max(shares, key=lambda x: shares[x])
     tables = additive_tables(*evidence[basis], carrier.size)
     if basis == "dlog":
         tables = tuple(np.where(zero[j], ZERO, table) for j, table in enumerate(tables))

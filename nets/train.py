@@ -117,7 +117,10 @@ class Settling:
         self._answers: IntArray | None = None
 
     def step(self, network: Network, at: int) -> bool:
-        """Look again at step ``at``; True once nothing has changed for ``share`` of the steps before the last change."""
+        """Look again at step ``at``; True once nothing has changed for ``share`` of the steps before the last change.
+
+        Ten steps more are asked of the very first.
+        """
         answers = network.predict(self.cells)
         if self._answers is None or not np.array_equal(answers, self._answers):
             self.since = at
@@ -144,8 +147,8 @@ def _batches(x: Tensor, y: Tensor, batch: int, seed: int) -> Iterator[tuple[Tens
 
 
 @contextmanager
-def flushing_denormals() -> Iterator[None]:
-    """Numbers below 1e-38 count as 0 meanwhile: moments of dead units sink there, and arithmetic on them is 30x slower."""
+def flushing_denormals() -> Generator[None]:
+    """Numbers below 1e-38 count as 0 meanwhile: moments of dead units sink there, where arithmetic is 30x slower."""
     torch.set_flush_denormal(True)
     try:
         yield

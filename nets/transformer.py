@@ -28,6 +28,7 @@ class Transformer(Architecture):
     h: int = 128
     heads: int = 4
     attention: float = 1.0  # factor on the attention scores; below 1 the heads start out looking everywhere
+    place: float = 1.0  # factor on the first positions; above 1 each head starts out preferring one of them
     name: ClassVar[str] = "transformer"
     arities: ClassVar[range] = range(2, 5)
 
@@ -44,7 +45,7 @@ class Transformer(Architecture):
         d, h, size = self.d, self.h, self.size
         return {
             "E": normal(generator, size, d, scale=d**-0.5),
-            "P": normal(generator, self.arity, d, scale=d**-0.5),
+            "P": normal(generator, self.arity, d, scale=self.place * d**-0.5),
             "e": normal(generator, 1, d, scale=d**-0.5),
             **{name: normal(generator, d, d, scale=d**-0.5) for name in "KQVO"},
             "M": normal(generator, d, h, scale=d**-0.5),
@@ -94,8 +95,8 @@ class Transformer(Architecture):
     def differentiate(self, weights: Weights, gradients: Weights, batch: int) -> Differentiate:
         # The same function by hand, into buffers that live as long as the training: see bilinear.
         d, h, size, heads = self.d, self.h, self.size, self.heads
-        E, e, Q, K, V, O, M, b, N, W = (weights[name] for name in "EeQKVOMbNW")
-        new = E.new_empty
+        e, Q, K, V, out_of, M, b, N, W = (weights[name] for name in "eQKVOMbNW")
+        new = e.new_empty
         summed_, mixed_, both_, hidden_ = new(batch, d + heads), new(batch, d), new(batch, h + size), new(batch, h)
         gathered_, d_mixed_ = new(batch, d + heads), new(batch, d)
 
@@ -115,7 +116,7 @@ class Transformer(Architecture):
             numerator, denominator = summed[:, :d].unflatten(1, (heads, -1)), summed[:, d:, None]
             torch.div(numerator, denominator, out=mixed.view(n, heads, -1))
             into = torch.cat([M, W], 1)
-            fold, out = O @ into, N @ W
+            fold, out = out_of @ into, N @ W
             torch.addmm(e @ into, mixed, fold, out=both)
             torch.add(both[:, :h], b, out=hidden).relu_()
             slope = both[:, h:].addmm_(hidden, out)
@@ -148,7 +149,7 @@ class Transformer(Architecture):
             d_tokens = d_placed[:-1].view(self.arity, size, d)
             gradients["E"].add_(d_tokens.sum(0))
             gradients["P"].add_(d_tokens.sum(1))
-            d_into = torch.addmm(O.T @ d_fold, e.T, d_first)
+            d_into = torch.addmm(out_of.T @ d_fold, e.T, d_first)
             gradients["e"].add_(d_placed[-1:]).addmm_(d_query, Q.T).addmm_(d_first, into.T)
             gradients["O"].addmm_(d_fold, into.T)
             gradients["M"].add_(d_into[:, :h])
