@@ -237,12 +237,12 @@ def _order(record: Record) -> tuple[int, int, int]:
 
 
 def _rank(row: Row) -> tuple[Any, ...]:
-    """Wrong programs last among equals, then solved with fewest examples, then cost: benchexec's order."""
+    """Solved with fewest examples first; of equals those without a wrong program, of more seeds, of less cost."""
     star, seconds = row["n_star"], row["seconds_to_solve"]
     return (
         not math.isfinite(star),
-        row["verdict"] == "wrong",
         star,
+        row["verdict"] == "wrong",
         -row["solve_rate"],
         seconds if seconds is not None else math.inf,
         row["method"],

@@ -263,7 +263,7 @@ def command(
         from bench.leaderboard import boards
         from bench.table import board
 
-        console.print(board(made, boards(records)["leaderboard"], records))
+        console.print(board(made, boards(records)["leaderboard"], records, width=console.width))
         console.print(f"[dim]{made.folder}/: leaderboard.csv curves.csv programs.csv runs/[/]", soft_wrap=True)
     return EXIT_RUN_FAILED if broken else EXIT_OK
 

@@ -55,48 +55,60 @@ def headline(plan: Plan) -> Text:
     return text
 
 
-def board(plan: Plan, rows: Sequence[Mapping[str, Any]], records: Sequence[Record]) -> RenderableType:
-    """The table of this call's runs with what it takes to read it."""
-    table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 1), expand=False)
-    table.add_column("method", no_wrap=True)
-    table.add_column("n*", justify="right", no_wrap=True)
-    table.add_column("range", justify="right", no_wrap=True)
-    table.add_column("cells", justify="right", no_wrap=True)
-    table.add_column("to solve", justify="right", no_wrap=True)
-    table.add_column("program", overflow="ellipsis", no_wrap=True, ratio=1)
-    table.add_column("bits", justify="right", no_wrap=True)
-    table.add_column("verdict", no_wrap=True)
-    for row in rows:
-        solved = math.isfinite(row["n_star"])
-        style = "" if solved else "dim"
-        bits = row["bits"]
-        table.add_row(
-            escape(row["method"]),
-            f"{row['n_star']:g}" if solved else "—",
-            _range(row),
-            share(row["n_star"], row["cells"]) if solved else "",
-            seconds(row["seconds_to_solve"]),
-            escape(row["program"] or ""),
-            f"{bits:.0f}" if bits is not None else "",
-            _verdict(row),
-            style=style,
-        )
-    return Group(table, Text(""), *_notes(plan, rows, records))
+def board(
+    plan: Plan, rows: Sequence[Mapping[str, Any]], records: Sequence[Record], *, width: int = 80
+) -> RenderableType:
+    """The table of this call's runs with what it takes to read it, for a terminal of ``width`` columns."""
+    cells = [_cells(row, [x for x in records if x.spec.method_label == row["method"]]) for row in rows]
+    heads = ("method", "n*", "range", "cells", "to solve", "program", "bits", "verdict")
+    long = heads.index("program")
+    widths = [max(len(Text.from_markup(x[i]).plain) for x in (heads, *cells)) for i in range(len(heads))]
+    # The program is the one column that may be cut: rich would take a little from every column.
+    room = max(len("program"), width - sum(widths) + widths[long] - 2 * (len(heads) - 1))
+    table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
+    for head in heads:
+        right = head not in ("method", "program", "verdict")
+        table.add_column(head, justify="right" if right else "left", no_wrap=True)
+    for row, line in zip(rows, cells, strict=True):
+        text = line[long] if len(line[long]) <= room else line[long][: room - 1] + "…"
+        shown = [*(escape(x) for x in line[:long]), escape(text), *line[long + 1 :]]
+        table.add_row(*shown, style="" if math.isfinite(row["n_star"]) else "dim")
+    cut = [f"{line[0]}: {line[long]}" for line in cells if len(line[long]) > room]
+    return Group(table, Text(""), *(Text(text) for text in cut), *_notes(plan, rows, records))
 
 
-def _verdict(row: Mapping[str, Any]) -> str:
+def _cells(row: Mapping[str, Any], records: Sequence[Record]) -> list[str]:
+    solved = math.isfinite(row["n_star"])
+    return [
+        row["method"],
+        f"{row['n_star']:g}" if solved else "—",
+        _range(row),
+        share(row["n_star"], row["cells"]) if solved else "",
+        seconds(row["seconds_to_solve"]),
+        row["program"] or "",
+        f"{row['bits']:.0f}" if row["bits"] is not None else "",
+        _verdict(row, records),
+    ]
+
+
+def _verdict(row: Mapping[str, Any], records: Sequence[Record]) -> str:
     if row["outcome"] == Outcome.INAPPLICABLE.value:
         return "inapplicable"
     parts: list[str] = []
     if row["program"] is not None:
-        parts.append(
-            f"{MARKS.get(row['verdict'], '')} {row['proof'] if row['verdict'] == 'correct' else row['verdict']}"
-        )
+        there = [x for x in records if x.n == row["n"] or x.spec.n == row["n_star"]]
+        correct = sum(x.verdict == "correct" for x in there)
+        if correct == len(there):
+            parts.append(f"[green]✓[/] {row['proof']}")
+        elif correct:
+            parts.append(f"[yellow]✓[/] {correct} of {len(there)} seeds")
+        else:
+            parts.append(f"{MARKS.get(row['verdict'], '')} {row['verdict']}")
         if row["faithfulness"] is not None:
-            parts.append(f"{row['faithfulness']:.0%} var")
+            parts.append(f"{row['faithfulness']:.0%}")
     if not math.isfinite(row["n_star"]):
         accuracy = row["test_accuracy"]
-        parts.append(f"{row['outcome']}" + (f", acc {accuracy:.3f}" if accuracy is not None else ""))
+        parts.append(f"{row['outcome']}" + (f" {accuracy:.1%}" if accuracy is not None else ""))
     return ", ".join(parts)
 
 
@@ -106,12 +118,16 @@ def _notes(plan: Plan, rows: Sequence[Mapping[str, Any]], records: Sequence[Reco
         Text.from_markup(
             f"[dim]n*: smallest size solved together with every larger size tried: median of {plan.seeds} "
             f"seed{'s' * (plan.seeds > 1)}, range covering it at {coverage:.0%}. Solved: right on all "
-            f"{len(plan.task.task.domain):,} cells. Times: wall, at n*.[/]"
+            f"{len(plan.task.task.domain):,} cells. Times: wall, at n*. A percentage after an "
+            "outcome: unseen cells right.[/]"
         )
     ]
     if any(row["faithfulness"] is not None for row in rows):
         lines.append(
-            Text.from_markup("[dim]var: share of the held-out logits' variance that the program's law explains.[/]")
+            Text.from_markup(
+                "[dim]A percentage beside a proof: the share of the network's held-out logits' variance that the law "
+                "explains (programs.csv has the ablations).[/]"
+            )
         )
     said: set[str] = set()
     for record in records:
