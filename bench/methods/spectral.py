@@ -9,7 +9,7 @@ import numpy as np
 
 from bench.method import Budget, Candidate, Inapplicable, Predict, Problem, method
 from synth.carrier import IntArray, Residues
-from synth.closed_forms import law_program
+from synth.closed_forms import law_program, repaired
 from synth.laws import Law
 from synth.spectral import read_labels
 
@@ -24,6 +24,10 @@ def spectral(problem: Problem, budget: Budget, rng: np.random.Generator) -> Gene
     if problem.n == 0:
         return
     laws = read_labels(carrier, problem.inputs, problem.outputs)
+    if problem.noise > 0:
+        mended = [repaired(law, problem.language) for law in laws]
+        laws = [law for law in mended if law is not None] + laws
+        laws.sort(key=lambda law: -law.fit(problem.inputs, problem.outputs))
     needed = 1 - problem.noise - 3 * sqrt(problem.noise * (1 - problem.noise) / problem.n)
     found: list[Candidate] = []
     for law in laws:

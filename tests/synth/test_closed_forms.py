@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synth.carrier import IntArray, Residues
-from synth.closed_forms import law_program
+from synth.closed_forms import law_program, repaired
 from synth.language import language
 from synth.laws import UNKNOWN, ZERO, Law, phi
 from synth.parse import parse
@@ -103,6 +103,27 @@ def test_tables_without_a_closed_form_have_no_program() -> None:
     law = Law.of(carrier, "additive", (rng.permutation(59), rng.permutation(59)))
     assert law_program(law, language("full", 2)) is None
     assert law_program(law, language("group", 2)) is None
+
+
+@pytest.mark.parametrize("text", ["a + b", "a**2 - 3*b", "a * b", "a / b"])
+def test_wrong_entries_are_repaired(text: str) -> None:
+    law, cells, table = law_of(text, 59)
+    rng = np.random.default_rng(0)
+    spoilt = tuple(np.where(rng.random(59) < 0.3, rng.integers(0, law.order, 59), t) for t in law.tables)
+    noisy = Law.of(law.carrier, law.basis, spoilt)
+    assert law_program(noisy, language("full", 2), cells) is None
+    mended = repaired(noisy, language("full", 2))
+    assert mended is not None
+    np.testing.assert_array_equal(mended.predict(cells), table)
+
+
+def test_random_tables_are_beyond_repair() -> None:
+    rng, carrier = np.random.default_rng(1), Residues(59)
+    for _ in range(5):
+        law = Law.of(carrier, "additive", (rng.integers(0, 59, 59), rng.integers(0, 59, 59)))
+        assert repaired(law, language("full", 2)) is None
+        few = tuple(np.where(np.arange(59) < 11, t, UNKNOWN) for t in (np.arange(59), np.arange(59)))
+        assert repaired(Law.of(carrier, "additive", few), language("full", 2)) is None
 
 
 def test_a_factor_that_is_always_zero() -> None:
