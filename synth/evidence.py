@@ -16,6 +16,7 @@ from synth.carrier import IntArray
 
 FloatArray = npt.NDArray[np.floating[Any]]
 _BLOCK = 1 << 19  # entries counted at once
+_LEAST_CELLS = 8
 
 
 class Evidence(Protocol):
@@ -138,12 +139,33 @@ class Scores:
         return Scores(self.spectra[cells] * self.phases[by % self.order], self.order, self.weights)
 
     def votes(self, keys: IntArray, size: int) -> FloatArray:
+        return from_spectra(self._sums(keys, size), self.order)
+
+    def _sums(self, keys: IntArray, size: int) -> npt.NDArray[np.complex64]:
         total = np.zeros((size, self.spectra.shape[1]), dtype=np.complex64)
         if len(keys):
             sequence = np.argsort(keys, kind="stable")
             starts = np.flatnonzero(np.diff(keys[sequence], prepend=-1))
             total[keys[sequence[starts]]] = np.add.reduceat(self.spectra[sequence], starts, axis=0)
-        return from_spectra(total, self.order)
+        return total
+
+    def energy(self) -> float:
+        """The sum of squares of all Fourier coefficients."""
+        return float(np.vdot(self.spectra, self.spectra).real)
+
+    def interaction(self, cells: IntArray, size: int) -> Scores:
+        """The scores less what depends on one input alone (two sweeps over the inputs' means).
+
+        A law's own scores average out over a row, so that they lose next to nothing; inputs that have fewer than eight
+        cells to an element are left alone, as their means would be the cells themselves.
+        """
+        rest = self.spectra.copy()
+        thick = [j for j in range(cells.shape[1]) if len(cells) >= _LEAST_CELLS * len(np.unique(cells[:, j]))]
+        for j in thick * 2:
+            keys = cells[:, j]
+            count = np.maximum(np.bincount(keys, minlength=size), 1).astype(np.float32)
+            rest -= (Scores(rest, self.order, None)._sums(keys, size) / count[:, None])[keys]
+        return Scores(rest, self.order, self.weights)
 
     def correlate(self, rows: IntArray, columns: IntArray, size: int) -> tuple[IntArray, FloatArray]:
         dense = np.zeros((self.spectra.shape[1], int(columns.max(initial=-1)) + 1, size), dtype=np.complex64)

@@ -9,6 +9,8 @@ cells. Evidence is a label for each cell or, from a network, a score for each cl
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -17,6 +19,7 @@ from synth.evidence import Evidence, FloatArray, Labels, Scores
 from synth.laws import UNKNOWN, ZERO, Basis, Law, order_of, phi
 
 _MAX_SWEEPS = 12
+_MOSTLY = 0.5  # of the scores' energy
 _SPARE = 8  # examples beyond a law's free entries that leave no doubt: chance fits them with probability order**-8
 _MAX_PAIRED = 256  # beyond, size² pairs of rows are too many to correlate
 _MAX_ENTRIES = 1 << 23  # of the dense correlation operands: columns beyond are left to the refinement
@@ -45,21 +48,43 @@ def additive_tables(
     Raises:
         ValueError: labels without an order.
     """
-    if evidence.ndim == 2:
-        known: Evidence = Scores.of(np.asarray(evidence, dtype=np.float32), weights)
-    elif order is not None:
-        known = Labels(np.asarray(evidence, dtype=np.int64), order)
-    else:
-        raise ValueError("additive_tables: labels need the order of their classes")
-    tables = list(_chained(cells, known, size))
-    _refine(tables, cells, known, size)
-    if not known.exact:  # what the filter of the refinement leaves open: the class at which the profile peaks
-        total = _total(tables, cells)
-        sure = np.flatnonzero(total >= 0)
-        profile = np.fft.rfft(known.shifted(sure, total[sure]).votes(np.zeros_like(sure), 1)[0])
-        peak = int(np.fft.irfft(profile * np.abs(profile) ** 2, n=known.order).argmax())  # squared: noise is faint
-        tables[0] = np.where(tables[0] >= 0, (tables[0] + peak) % known.order, tables[0])
+    if evidence.ndim == 1:
+        if order is None:
+            raise ValueError("additive_tables: labels need the order of their classes")
+        return _tables(cells, Labels(np.asarray(evidence, dtype=np.int64), order), size)
+    scores = Scores.of(np.asarray(evidence, dtype=np.float32), weights)
+    inner = scores.interaction(cells, size)
+    tables = _tables(cells, inner, size)
+    if inner.energy() < _MOSTLY * scores.energy():  # either what was taken off is noise, or one input decides alone
+        whole = _tables(cells, scores, size)
+        if _coherence(whole, cells, scores) > _coherence(tables, cells, inner):
+            return whole
+    return tables
+
+
+def _tables(cells: IntArray, evidence: Evidence, size: int) -> tuple[IntArray, ...]:
+    tables = list(_chained(cells, evidence, size))
+    _refine(tables, cells, evidence, size)
+    if not evidence.exact:  # what the filter of the refinement leaves open: the class at which the profile peaks
+        profile = np.fft.rfft(_profile(tables, cells, evidence))
+        peak = int(np.fft.irfft(profile * np.abs(profile) ** 2, n=evidence.order).argmax())  # squared: noise is faint
+        tables[0] = np.where(tables[0] >= 0, (tables[0] + peak) % evidence.order, tables[0])
     return tuple(tables)
+
+
+def _profile(tables: Sequence[IntArray], cells: IntArray, evidence: Evidence) -> FloatArray:
+    """The summed evidence by distance from what the tables say, shape (order,)."""
+    total = _total(tables, cells)
+    sure = np.flatnonzero(total >= 0)
+    return evidence.shifted(sure, total[sure]).votes(np.zeros_like(sure), 1)[0]
+
+
+def _coherence(tables: Sequence[IntArray], cells: IntArray, scores: Scores) -> float:
+    """The share of the scores' energy that is one profile of the distance from what the tables say."""
+    total = _total(tables, cells)
+    sure = np.flatnonzero(total >= 0)
+    together = scores.shifted(sure, total[sure]).spectra.sum(axis=0)
+    return float(np.vdot(together, together).real) / max(len(sure) * scores.energy(), 1e-30)
 
 
 def _chained(cells: IntArray, evidence: Evidence, size: int) -> tuple[IntArray, ...]:
@@ -166,7 +191,7 @@ def _refine(tables: list[IntArray], cells: IntArray, evidence: Evidence, size: i
             return
 
 
-def _total(tables: list[IntArray], cells: IntArray) -> IntArray:
+def _total(tables: Sequence[IntArray], cells: IntArray) -> IntArray:
     """The sum of each cell's entries, -1 where one is unknown."""
     entries = np.stack([table[cells[:, j]] for j, table in enumerate(tables)])
     return np.where((entries >= 0).all(axis=0), entries.sum(axis=0), -1)

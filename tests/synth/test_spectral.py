@@ -101,6 +101,26 @@ def test_faint_scores_of_few_frequencies_suffice(frequencies: tuple[int, ...]) -
     np.testing.assert_array_equal(law.predict(cells), cells.sum(axis=1) % m)
 
 
+@pytest.mark.parametrize("loud", [0.0, 1.0, 3.0])
+def test_what_one_input_says_alone_does_not_drown_the_law(loud: float) -> None:
+    m, rng = 59, np.random.default_rng(8)
+    cells = grid(m)
+    held_out = cells[rng.permutation(len(cells))[:1700]]
+    angle = 2 * np.pi * ((held_out.sum(axis=1))[:, None] - np.arange(m)) / m
+    scores = sum(np.cos(k * angle) for k in (3, 11, 17)) + rng.normal(0, 1, angle.shape)
+    scores += loud * (rng.normal(size=(m, m))[held_out[:, 0]] + rng.normal(size=(m, m))[held_out[:, 1]])
+    law = Law.of(Residues(m), "additive", additive_tables(held_out, scores, m))
+    np.testing.assert_array_equal(law.predict(cells), cells.sum(axis=1) % m)
+
+
+def test_a_law_that_ignores_an_input_is_read_from_scores_too() -> None:
+    m, rng = 31, np.random.default_rng(9)
+    cells = grid(m)
+    scores = np.eye(m)[3 * cells[:, 1] % m] + rng.normal(0, 0.1, (m * m, m))
+    law = Law.of(Residues(m), "additive", additive_tables(cells, scores, m))
+    np.testing.assert_array_equal(law.predict(cells), 3 * cells[:, 1] % m)
+
+
 def test_a_random_table_has_no_law() -> None:
     cells, rng = grid(59), np.random.default_rng(4)
     seen = cells[rng.permutation(len(cells))[:1700]]
