@@ -118,7 +118,7 @@ def _perform(
     if not quiet:
         from bench.table import headline
 
-        Console(highlight=False).print(headline(made), "")
+        Console(highlight=False).print(headline(made), end="\n\n")
     console = Console(stderr=True)
     for path in store.damaged():
         console.print(f"{path}: a damaged record; where this command needs it, it runs again", style="yellow")
