@@ -16,13 +16,13 @@ from typing import TypeAlias
 import numpy as np
 
 from synth.carrier import Carrier, IntArray
-from synth.grammar import SORTS, cheapest, limits, overhead, stride
-from synth.kernels import Kernel, Kernels
+from synth.grammar import SORTS, Group, arities, cheapest, groups, limits, stride, used
+from synth.kernels import Gatherer, Kernel, kernels
 from synth.lanes import Keys, Lanes, Words
 from synth.language import Language
 from synth.language import language as named_language
 from synth.program import Production, Program, Sort
-from synth.ranking import first_of_each
+from synth.ranking import KeyPool, first_of_each
 from synth.shelf import LEAF, Shelf
 
 MEMORY_MIB = 1024
@@ -30,8 +30,6 @@ _SMALL = 1 << 17  # candidates that are built in one go, by gathering
 _BLOCK = 1 << 15  # words that stay in cache
 _CHUNK = 1 << 22  # candidates that are sorted at a time, at least
 _NOTICE = 1 << 20  # candidates between two moments at which a caller may stop
-_ONE = np.uint64(1)
-_EVEN = np.uint64(2**64 - 2)
 
 _Fill: TypeAlias = Callable[[Words], Words]
 
@@ -102,17 +100,17 @@ class Bank:
         self.stopped: str | None = None
         most = max((x.arity for x in language.productions), default=0)
         self.shelves: dict[Sort, Shelf] = {x: Shelf(self.lanes, most) for x in SORTS}
-        kernels = Kernels(carrier, self.lanes)
-        self._kernels: list[Kernel | None] = [kernels.of(x) if x.arity else None for x in language.productions]
+        built = kernels(carrier)
+        self._kernels: list[Kernel | None] = [built.of(x) if x.arity else None for x in language.productions]
         self._least = cheapest(language)
         self._stride = stride(language)
         self._limits = limits(language, sort, max_bits)
-        self._used = self._used_up_to()
+        self._used = used(language, sort, max_bits)
         self._prepared: dict[tuple[Sort, int, _Fill], Words] = {}
         self._programs: dict[tuple[Sort, int], Program] = {}
         self._swept: dict[tuple[Sort, int], tuple[int, list[IntArray]]] = {}
         self._constants = self._pointless_conditions()
-        self._most_conditions = 2.0 ** len(np.unique(inputs, axis=0)) - len(self._constants)
+        self._most_conditions = 2.0 ** min(len(inputs), 1000) - len(self._constants)
 
     # Building
 
@@ -168,14 +166,6 @@ class Bank:
             self.deepest = high
             yield high
 
-    def _used_up_to(self) -> dict[Sort, float]:
-        """Up to how many bits behaviours of each sort become arguments."""
-        used: dict[Sort, float] = dict.fromkeys(SORTS, -1.0)
-        for x in self.language.productions:
-            for i, argument in enumerate(x.arguments):
-                used[argument] = max(used[argument], self._limits[x.sort] - overhead(x, i, self._least))
-        return used
-
     def _pointless_conditions(self) -> Keys:
         """Keys of conditions not worth keeping: constant ones, where they only choose between two arguments."""
         full = named_language("full", 1)["if"]
@@ -203,8 +193,16 @@ class Bank:
             total += part / 2 if x.commutes else part
         return total
 
+    def _most_work(self) -> float:
+        """More than the candidates that are possible with what is there; quick to say."""
+        values, conditions = (float(len(self.shelves[x])) for x in SORTS)
+        return sum(n * values**i * conditions**j for (i, j), n in arities(self.language).items())
+
     def _affordable(self, high: int, *, small: bool) -> bool:
         low = self.deepest + 1
+        most = self._most_work()
+        if most <= _SMALL and (self.max_programs is None or self.candidates + 2 * most <= self.max_programs):
+            return True
         work = self._work("value", low, min(high, int(min(self._limits["value"], 1 << 30))))
         if small and work > _SMALL:
             return False
@@ -221,7 +219,8 @@ class Bank:
             for _ in range(low, high + 1):
                 shelf.extend_keys(0, np.empty(0, dtype=np.uint64))
             return
-        if self._work(sort, low, most) <= _SMALL and not shelf.levels:
+        few = self._most_work() <= _SMALL or self._work(sort, low, most) <= _SMALL
+        if few and not shelf.levels:
             self._gather(sort, low, most)
         else:
             for bits in range(low, most + 1):
@@ -245,78 +244,79 @@ class Bank:
 
     def _gather(self, sort: Sort, low: int, high: int) -> None:
         shelf = self.shelves[sort]
-        offsets: dict[Sort, IntArray] = {s: np.array(x.offsets) for s, x in self.shelves.items()}
-        prepared: dict[tuple[Sort, _Fill | None], Words] = {}
-        all_words: list[Words] = []
-        all_bits: list[IntArray] = []
-        all_arguments: list[list[IntArray]] = []
+        parts: list[Words] = []
         positions: list[int] = []
+        bits: list[IntArray] = []
+        arguments: list[list[IntArray]] = []
         for position, rule in enumerate(self.language.productions):
-            if rule.sort != sort:
+            if rule.sort == sort and not rule.arity and low <= rule.bits <= high:
+                positions.append(position)
+                bits.append(np.array([rule.bits]))
+                arguments.append([])
+        if positions:
+            parts.append(self._leaves([self.language.productions[i] for i in positions]))
+        gatherer = Gatherer({s: x.words for s, x in self.shelves.items()})
+        for group in groups(self.language, sort):
+            cost, indices = self._tuples(group, low, high)
+            if not len(cost):
                 continue
-            kernel = self._kernels[position]
-            if kernel is None:
-                if not low <= rule.bits <= high:
-                    continue
-                words, bits, arguments = self._leaf(rule), np.array([rule.bits], dtype=np.int64), []
-            else:
-                bits, arguments = self._tuples(rule, low, high, offsets)
-                if len(bits) == 0:
-                    continue
-                values: list[Words] = []
-                for s, fill, index in zip(rule.arguments, kernel.prepare, arguments, strict=True):
-                    if (s, fill) not in prepared:
-                        words = self.shelves[s].words
-                        prepared[s, fill] = words if fill is None else fill(words)
-                    values.append(prepared[s, fill].take(index, axis=1))
-                words = kernel.apply(*values)
-            all_words.append(words)
-            all_bits.append(bits)
-            all_arguments.append(arguments)
-            positions.append(position)
-        if not all_words:
+            gatherer.at(indices)
+            for position, orders in group.members:
+                kernel = self._kernels[position]
+                assert kernel is not None
+                for order in orders:
+                    parts.append(kernel.apply(*map(gatherer.take, order, group.arguments, kernel.prepare)))
+                    positions.append(position)
+                    bits.append(cost)
+                    arguments.append([indices[i] for i in order])
+        if not parts:
             shelf.extend(shelf.words[:, :0], shelf.keys[:0], shelf.bits[:0], shelf.bits[:0], shelf.bits[:0], high)
             return
-        words, bits = np.concatenate(all_words, axis=1), np.concatenate(all_bits)
-        self.candidates += len(bits)
+        words, costs = np.concatenate(parts, axis=1), np.concatenate(bits)
+        self.candidates += len(costs)
         keys = self.lanes.keys(words)
         known = np.concatenate([shelf.keys, self._constants]) if sort == "condition" else shelf.keys
-        new = first_of_each(known, keys, bits)
-        starts = np.cumsum([0] + [len(x) for x in all_bits])
-        piece = np.searchsorted(starts, new, side="right") - 1
-        arguments = np.full((shelf.arguments.shape[0], len(new)), LEAF, dtype=np.int64)
-        for i, indices in enumerate(all_arguments):
-            here = np.flatnonzero(piece == i)
-            for j, index in enumerate(indices):
-                arguments[j, here] = index[new[here] - starts[i]]
-        origin = np.array(positions, dtype=np.int64)[piece]
-        shelf.extend(words[:, new], keys[new], bits[new], origin, arguments, high)
+        new = first_of_each(known, keys, costs)
+        sizes = [len(x) for x in bits]
+        made = np.full((shelf.arguments.shape[0], len(new)), LEAF, dtype=np.int64)
+        for j in range(max(len(x) for x in arguments)):
+            made[j] = np.concatenate(
+                [x[j] if j < len(x) else np.full(n, LEAF) for n, x in zip(sizes, arguments, strict=True)]
+            )[new]
+        origin = np.repeat(np.array(positions), sizes)[new]
+        shelf.extend(words.take(new, axis=1), keys[new], costs[new], origin, made, high)
 
-    def _leaf(self, rule: Production) -> Words:
-        if rule.variable is not None:
-            values = self.inputs[:, rule.variable]
-        else:
-            values = np.broadcast_to(np.asarray(rule.semantics(self.carrier)), len(self.inputs))
-        return self.lanes.pack(values[None])
+    def _leaves(self, rules: list[Production]) -> Words:
+        """The words of variables and constants, shape (words, rules)."""
+        values = np.empty((len(rules), len(self.inputs)), dtype=np.int64)
+        for row, rule in zip(values, rules, strict=True):
+            row[:] = rule.semantics(self.carrier) if rule.variable is None else self.inputs[:, rule.variable]
+        return self.lanes.pack(values)
 
-    def _tuples(
-        self, rule: Production, low: int, high: int, offsets: dict[Sort, IntArray]
-    ) -> tuple[IntArray, list[IntArray]]:
-        """Bits and arguments' indices of all programs with the rule at the root that have ``low`` to ``high`` bits."""
-        least = [int(self._least[s]) for s in rule.arguments]
-        bits = np.array([rule.bits], dtype=np.int64)
-        arguments: list[IntArray] = []
-        for i, sort in enumerate(rule.arguments):
-            shelf, places = self.shelves[sort], offsets[sort]
-            top = len(places) - 1
-            last = i == rule.arity - 1
-            upper = places[np.clip(high - bits - sum(least[i + 1 :]) + 1, 0, top)]
-            lower = places[np.clip(low - bits, 0, top)] if last else np.zeros_like(upper)
-            if rule.commutes and i == 1:
-                lower = np.maximum(lower, arguments[0])
-            counts = np.maximum(upper - lower, 0)
+    def _tuples(self, group: Group, low: int, high: int) -> tuple[IntArray, list[IntArray]]:
+        """Bits and arguments' indices of all programs with the group's roots that have ``low`` to ``high`` bits."""
+        shelf = self.shelves[group.arguments[0]]
+        if len(group.arguments) == 1:
+            start, stop = shelf.places.take([low - group.bits, high - group.bits + 1], mode="clip").tolist()
+            return shelf.bits[start:stop] + group.bits, [np.arange(start, stop)]
+        rests = [int(sum(self._least[s] for s in group.arguments[i + 1 :])) for i in range(len(group.arguments))]
+        stop = int(shelf.places.take(high - group.bits - rests[0] + 1, mode="clip"))
+        if stop <= 0 or high - group.bits - rests[0] < 0:
+            return np.empty(0, dtype=np.int64), []
+        bits, arguments = shelf.bits[:stop] + group.bits, [np.arange(stop)]
+        for i, sort in enumerate(group.arguments[1:], start=1):
+            shelf = self.shelves[sort]
+            counts = shelf.places.take((high + 1 - rests[i]) - bits, mode="clip")
+            lower = None
+            if i == len(group.arguments) - 1:
+                lower = shelf.places.take(low - bits, mode="clip")
+            if group.unordered:
+                lower = arguments[0] if lower is None else np.maximum(lower, arguments[0])
+            if lower is not None:
+                counts = np.maximum(counts - lower, 0)
             row = np.repeat(np.arange(len(bits)), counts)
-            index = np.arange(len(row)) + (lower - (np.cumsum(counts) - counts))[row]
+            skipped = counts - np.cumsum(counts) if lower is None else lower + counts - np.cumsum(counts)
+            index = np.arange(len(row)) + skipped[row]
             bits = bits[row] + shelf.bits[index]
             arguments = [x[row] for x in arguments]
             arguments.append(index)
@@ -332,7 +332,7 @@ class Bank:
             kernel = self._kernels[position]
             if kernel is None:
                 if rule.bits == bits:
-                    yield _Block(position, (), ()), self._leaf(rule)
+                    yield _Block(position, (), ()), self._leaves([rule])
                 continue
             for levels in self._splits(rule.arguments, bits - rule.bits, rule.commutes):
                 values = [
@@ -375,60 +375,30 @@ class Bank:
     def _sweep_keys(self, sort: Sort, bits: int) -> Iterator[int]:
         """Build one level as its sorted keys alone."""
         shelf = self.shelves[sort]
-        known = self._sorted(sort)
-        size = int(max(_CHUNK, 2 * len(known)))
-        buffer = np.empty(0, dtype=np.uint64)
-        used, first = 0, len(known)
-        done = notice = 0
-
-        def merge() -> None:
-            # Known keys are even and candidates odd: sorted, the first of each run says whether it is known.
-            nonlocal buffer, used
-            whole = buffer[:used]
-            whole.sort()
-            keep = np.empty(used, dtype=np.bool_)
-            keep[:1] = True
-            np.greater(whole[1:] ^ whole[:-1], _ONE, out=keep[1:])
-            buffer = whole[keep]
-            used = len(buffer)
-
-        def room(more: int) -> bool:
-            nonlocal buffer
-            if used + more > len(buffer):
-                wanted = min(int(self._work(sort, bits, bits)) - done, size) + _BLOCK + more + used
-                if not self._fits(8 * wanted * 1.3 + 8 * used):
-                    return False
-                bigger = np.empty(wanted, dtype=np.uint64)
-                bigger[:used] = buffer[:used]
-                buffer = bigger
-            return True
-
-        if not self._fits(0) or not room(first):
-            return
-        buffer[:first] = known
-        used = first
-        since = 0
+        pool = KeyPool(self._sorted(sort), shelf.spare)
+        left = int(self._work(sort, bits, bits)) + _BLOCK
+        since, notice = 0, 0
         for _, words in self._blocks(sort, bits):
             keys = self.lanes.keys(words)
-            if since + len(keys) > size:
-                merge()
-                since = 0
-            if not room(len(keys)):
-                return
-            np.bitwise_or(keys, _ONE, out=buffer[used : used + len(keys)])
-            used += len(keys)
-            since += len(keys)
-            done += len(keys)
-            notice += len(keys)
+            count = len(keys)
+            most = max(_CHUNK, 3 * pool.old)
+            if pool.room < count or since + count > most:
+                if since > most // 2:
+                    pool.merge()
+                    since = 0
+                wanted = max(count, min(left, most))
+                if not self._fits(8 * (pool.used + wanted)):
+                    return
+                pool.reserve(wanted)
+            pool.add(keys)
+            since, notice, left = since + count, notice + count, left - count
             if notice > _NOTICE:
                 self.candidates += notice
                 notice = 0
                 yield self.deepest
         self.candidates += notice
-        merge()
-        new = buffer[(buffer & _ONE).astype(np.bool_)] & _EVEN
-        buffer &= _EVEN
-        shelf.known = buffer
+        pool.merge()
+        new, shelf.known, shelf.spare = pool.close()
         shelf.extend_keys(bits, new)
 
     def _sorted(self, sort: Sort) -> Keys:
@@ -491,7 +461,7 @@ class Bank:
         """The words of the programs with that production at the root and these arguments, by index."""
         rule, kernel = self.language.productions[position], self._kernels[position]
         if kernel is None:
-            return self._leaf(rule)
+            return self._leaves([rule])
         return kernel(*(self.shelves[s].words_at(x) for s, x in zip(rule.arguments, arguments, strict=True)))
 
     # Reading

@@ -18,14 +18,13 @@ from synth.language import language
 from synth.program import Production
 
 MOST_POINTS = 16  # sets of points are numbered, so that there are 2^16 of them at most
-_NOWHERE = np.iinfo(np.int64).max
+_NONE = np.iinfo(np.int64).max
 
 
 def conditional_rule(bank: Bank) -> Production | None:
     """The language's if-then-else, or None."""
     built_in = language("full", 1)["if"].semantics
-    rules = [x for x in bank.language.productions if x.semantics is built_in]
-    return rules[0] if rules else None
+    return next((x for x in bank.language.productions if x.semantics is built_in), None)
 
 
 def conditionals(bank: Bank, target: Words, below: float) -> Iterator[tuple[int, tuple[int, int, int]]]:
@@ -39,16 +38,11 @@ def conditionals(bank: Bank, target: Words, below: float) -> Iterator[tuple[int,
     if rule is None or not conditions.held or not values.held:
         return
     points = min(bank.lanes.points, MOST_POINTS)
-    right = _sets(bank, values.words ^ target, points)
-    first = np.full(1 << points, _NOWHERE, dtype=np.int64)
-    first[right[::-1]] = np.arange(len(right) - 1, -1, -1)  # of repeated places the last assignment stands
-    for i in range(points):  # from each set to the sets that it contains
-        halves = first.reshape(-1, 2, 1 << i)
-        np.minimum(halves[:, 0], halves[:, 1], out=halves[:, 0])
-    fails = _sets(bank, conditions.words, points)
+    first = cheapest_by_set(sets(bank, values.words ^ target, points), points)
+    fails = sets(bank, conditions.words, points)
     holds = (1 << points) - 1 - fails
     then, otherwise = first[holds], first[fails]
-    possible = np.flatnonzero((then != _NOWHERE) & (otherwise != _NOWHERE))
+    possible = np.flatnonzero((then != _NONE) & (otherwise != _NONE))
     then, otherwise = then[possible], otherwise[possible]
     bits = rule.bits + conditions.bits[possible] + values.bits[then] + values.bits[otherwise]
     kept = np.flatnonzero(bits < below)
@@ -56,7 +50,21 @@ def conditionals(bank: Bank, target: Words, below: float) -> Iterator[tuple[int,
         yield int(bits[i]), (int(possible[i]), int(then[i]), int(otherwise[i]))
 
 
-def _sets(bank: Bank, words: Words, points: int) -> IntArray:
+def cheapest_by_set(right: IntArray, points: int) -> IntArray:
+    """For each set of points the first behaviour that is right on all of it, shape (2^points,).
+
+    Args:
+        right: for each behaviour, cheapest first, the set of points that it is right on.
+    """
+    first = np.full(1 << points, _NONE, dtype=np.int64)
+    first[right[::-1]] = np.arange(len(right) - 1, -1, -1)  # of repeated places the last assignment stands
+    for i in range(points):  # from each set to the sets that it contains
+        halves = first.reshape(-1, 2, 1 << i)
+        np.minimum(halves[:, 0], halves[:, 1], out=halves[:, 0])
+    return first
+
+
+def sets(bank: Bank, words: Words, points: int) -> IntArray:
     """For each behaviour the set of the first points at which it is 0, as a number, shape (count,)."""
     lanes = np.ascontiguousarray(words.T).view(bank.lanes.dtype)[:, :points]
     packed = np.packbits(lanes == 0, axis=1, bitorder="little").astype(np.int64)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 from math import inf
+from types import MappingProxyType
 
 from synth.language import Language
 from synth.program import Production, Sort
@@ -10,20 +15,22 @@ from synth.program import Production, Sort
 SORTS: tuple[Sort, ...] = ("value", "condition")
 
 
-def cheapest(language: Language) -> dict[Sort, float]:
+@lru_cache(maxsize=64)
+def cheapest(language: Language) -> Mapping[Sort, float]:
     """The fewest bits of any program of each sort; inf where there is none."""
     least: dict[Sort, float] = dict.fromkeys(SORTS, inf)
     for _ in range(2 * len(SORTS)):
         for x in language.productions:
             least[x.sort] = min(least[x.sort], x.bits + sum(least[s] for s in x.arguments))
-    return least
+    return MappingProxyType(least)
 
 
-def overhead(production: Production, position: int, least: dict[Sort, float]) -> float:
+def overhead(production: Production, position: int, least: Mapping[Sort, float]) -> float:
     """By how many bits at least a program exceeds its argument at that position."""
     return production.bits + sum(least[s] for i, s in enumerate(production.arguments) if i != position)
 
 
+@lru_cache(maxsize=64)
 def stride(language: Language) -> int:
     """How many consecutive lengths can be built at once: values of at most so many bits more than the values at hand.
 
@@ -40,7 +47,8 @@ def stride(language: Language) -> int:
     return int(min((s for s in steps if s < inf), default=1))
 
 
-def limits(language: Language, sort: Sort, bits: float) -> dict[Sort, float]:
+@lru_cache(maxsize=64)
+def limits(language: Language, sort: Sort, bits: float) -> Mapping[Sort, float]:
     """Up to how many bits each sort is needed to have all programs of ``sort`` of at most ``bits`` bits."""
     least = cheapest(language)
     needed: dict[Sort, float] = dict.fromkeys(SORTS, -inf)
@@ -49,7 +57,51 @@ def limits(language: Language, sort: Sort, bits: float) -> dict[Sort, float]:
         for x in language.productions:
             for i, argument in enumerate(x.arguments):
                 needed[argument] = max(needed[argument], needed[x.sort] - overhead(x, i, least))
-    return needed
+    return MappingProxyType(needed)
+
+
+@lru_cache(maxsize=64)
+def used(language: Language, sort: Sort, bits: float) -> Mapping[Sort, float]:
+    """Up to how many bits programs of each sort are arguments of programs of ``sort`` of at most ``bits`` bits."""
+    least, needed = cheapest(language), limits(language, sort, bits)
+    most: dict[Sort, float] = dict.fromkeys(SORTS, -1.0)
+    for x in language.productions:
+        for i, argument in enumerate(x.arguments):
+            most[argument] = max(most[argument], needed[x.sort] - overhead(x, i, least))
+    return MappingProxyType(most)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Productions of one sort that meet the same arguments: equal sorts of arguments and equal bits.
+
+    Attributes:
+        arguments, bits: what they share.
+        unordered: whether pairs of arguments are met once, in one order.
+        members: each production's position in the language, and the orders of the arguments that it is to see.
+    """
+
+    arguments: tuple[Sort, ...]
+    bits: int
+    unordered: bool
+    members: tuple[tuple[int, tuple[tuple[int, ...], ...]], ...]
+
+
+@lru_cache(maxsize=64)
+def groups(language: Language, sort: Sort) -> tuple[Group, ...]:
+    """The productions of a sort that have arguments, by what they meet; in the order of the first of each."""
+    together: dict[tuple[tuple[Sort, ...], int], list[int]] = {}
+    for position, x in enumerate(language.productions):
+        if x.sort == sort and x.arguments:
+            together.setdefault((x.arguments, x.bits), []).append(position)
+    found: list[Group] = []
+    for (arguments, bits), positions in together.items():
+        rules = [language.productions[i] for i in positions]
+        plain = tuple(range(len(arguments)))
+        unordered = any(x.commutes for x in rules)
+        orders = [(plain,) if x.commutes or not unordered else (plain, plain[::-1]) for x in rules]
+        found.append(Group(arguments, bits, unordered, tuple(zip(positions, orders, strict=True))))
+    return tuple(found)
 
 
 def program_counts(language: Language, bits: int) -> dict[Sort, list[int]]:
@@ -70,3 +122,11 @@ def ways(arguments: tuple[Sort, ...], bits: int, counts: dict[Sort, list[int]]) 
     if not rest:
         return first[bits]
     return sum(first[i] * ways(rest, bits - i, counts) for i in range(bits + 1) if first[i])
+
+
+@lru_cache(maxsize=64)
+def arities(language: Language) -> Mapping[tuple[int, int], int]:
+    """How many productions have so many values and so many conditions as arguments."""
+    return MappingProxyType(
+        Counter((x.arguments.count("value"), x.arguments.count("condition")) for x in language.productions)
+    )

@@ -6,8 +6,9 @@ elements) or its own semantics. tests/synth holds every kernel to the semantics.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -46,10 +47,16 @@ class Kernels:
         self.lanes = lanes
         self._ones = np.uint64(sum(1 << (8 * lanes.dtype.itemsize * i) for i in range(lanes.per_word)))
         self._full = np.uint64(2 ** (8 * lanes.dtype.itemsize) - 1)
+        self._made: dict[Production, Kernel] = {}
         self._built: dict[str, Kernel] = self._residues() if isinstance(carrier, Residues) else {}
 
     def of(self, production: Production) -> Kernel:
         """The kernel of a production with one or more arguments."""
+        if production not in self._made:
+            self._made[production] = self._make(production)
+        return self._made[production]
+
+    def _make(self, production: Production) -> Kernel:
         built_in = language("full", 1)
         name = production.name
         if name in self._built and name in built_in and built_in[name].semantics is production.semantics:
@@ -175,6 +182,37 @@ class Kernels:
             return result.astype(dtype).view(np.uint64)
 
         return Kernel((None, None), widened), Kernel((None, invert), widened)
+
+
+class Gatherer:
+    """Words prepared once as kernels need them, and taken once at each set of indices."""
+
+    def __init__(self, sources: Mapping[str, Words]) -> None:
+        self._sources = sources
+        self._prepared: dict[tuple[str, Prepare | None], Words] = {}
+        self._indices: Sequence[IntArray] = ()
+        self._taken: dict[tuple[int, str, Prepare | None], Words] = {}
+
+    def at(self, indices: Sequence[IntArray]) -> None:
+        """From now on take words at these indices."""
+        self._indices, self._taken = indices, {}
+
+    def take(self, number: int, source: str, fill: Prepare | None) -> Words:
+        """The source's words, prepared, at the indices of that number; shape (words, count)."""
+        found = self._taken.get((number, source, fill))
+        if found is None:
+            whole = self._prepared.get((source, fill))
+            if whole is None:
+                whole = self._sources[source] if fill is None else fill(self._sources[source])
+                self._prepared[source, fill] = whole
+            found = self._taken[number, source, fill] = whole.take(self._indices[number], axis=1)
+        return found
+
+
+@lru_cache(maxsize=32)
+def kernels(carrier: Carrier) -> Kernels:
+    """The kernels for a carrier; they do not depend on how many points there are."""
+    return Kernels(carrier, Lanes(1, carrier.size))
 
 
 def _logarithms(carrier: Residues) -> tuple[IntArray, IntArray]:

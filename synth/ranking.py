@@ -9,6 +9,12 @@ from synth.lanes import Keys
 
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: Knuth's multiplicative hashing
 _MOST_TABLE = 26
+_PLACE, _COST = 17, 3  # bits of a place and of a cost
+_PLACES = np.uint64((1 << _PLACE) - 1)
+_UPPER = np.uint64(2**64 - (1 << (_PLACE + _COST)))
+_STEP = 1 << 15  # keys that stay in cache
+_ONE = np.uint64(1)
+_EVEN = np.uint64(2**64 - 2)
 
 
 def first_of_each(known: Keys, keys: Keys, bits: IntArray) -> IntArray:
@@ -18,21 +24,53 @@ def first_of_each(known: Keys, keys: Keys, bits: IntArray) -> IntArray:
         known: distinct keys that do not count as new, in any order.
         keys, bits: of the candidates, shape (count,).
     """
+    if not len(keys):
+        return np.empty(0, dtype=np.int64)
+    if len(known) + len(keys) <= 1 << _PLACE:
+        low, high = int(bits.min()), int(bits.max())
+        if high - low < (1 << _COST) - 1:
+            found = _first_of_few(known, keys, bits - (low - 1))
+            if found is not None:
+                return found
+    return _first_of_many(known, keys, bits)
+
+
+def _first_of_few(known: Keys, keys: Keys, costs: IntArray) -> IntArray | None:
+    """As ``first_of_each``, by one plain sort of hashes with costs (1 and up) and places in their low bits.
+
+    Sorting numbers is several times faster than sorting places by them. None where two hashes agree and their keys do
+    not, which is rare.
+    """
+    both = np.concatenate([known, keys])
+    packed = (both * _SPREAD) & _UPPER
+    packed |= np.arange(len(both), dtype=np.uint64)
+    packed[len(known) :] |= costs.view(np.uint64) << np.uint64(_PLACE)
+    packed.sort()
+    ranked = both.take((packed & _PLACES).view(np.int64))
+    heads = np.empty(len(both), dtype=np.bool_)
+    heads[0] = True
+    np.not_equal(ranked[1:], ranked[:-1], out=heads[1:])
+    hashes = packed & _UPPER
+    if np.count_nonzero(hashes[1:] != hashes[:-1]) + 1 != np.count_nonzero(heads):
+        return None
+    new = packed[heads] & ~_UPPER
+    new = new[new > _PLACES]  # those that cost nothing are known
+    new.sort()
+    return (new & _PLACES).view(np.int64) - len(known)
+
+
+def _first_of_many(known: Keys, keys: Keys, bits: IntArray) -> IntArray:
     both = np.concatenate([known, keys])
     order = np.argsort(both)
     ranked = both[order]
     ranks = np.concatenate([np.full(len(known), -1), (bits << 40) | np.arange(len(keys))])[order]
-    heads = np.empty(len(both), dtype=np.bool_)
-    heads[:1] = True
-    np.not_equal(ranked[1:], ranked[:-1], out=heads[1:])
-    if not len(both):
-        return np.empty(0, dtype=np.int64)
+    heads = np.concatenate([[True], ranked[1:] != ranked[:-1]])
     best = np.minimum.reduceat(ranks, np.flatnonzero(heads))
     return np.sort(best[best >= 0]) & ((1 << 40) - 1)
 
 
 def meeting(few: Keys, many: Keys) -> tuple[IntArray, IntArray]:
-    """Positions (i, j) with ``few[i] == many[j]``; the keys of each are distinct.
+    """Positions (i, j) with ``few[i] == many[j]``; the keys of ``few`` are distinct.
 
     A table of hashed keys lets pass what may be in both, so that only little is compared.
     """
@@ -48,3 +86,66 @@ def meeting(few: Keys, many: Keys) -> tuple[IntArray, IntArray]:
     at = np.minimum(np.searchsorted(ranked, wanted), len(few) - 1)
     hit = ranked[at] == wanted
     return order[at[hit]], passing[hit]
+
+
+class KeyPool:
+    """Sorted known keys, and new ones that are merged in by sorting all together.
+
+    Known keys are even and new ones are made odd, so that after sorting the first of each run of equals says whether
+    it was known. All is done in place, as fresh memory costs more than the sort.
+
+    Args:
+        known: distinct even keys, sorted.
+        space: the array whose beginning ``known`` is, if it is to be used further; any other is not touched.
+    """
+
+    def __init__(self, known: Keys, space: Keys) -> None:
+        owned = len(known) <= len(space) and known.__array_interface__["data"] == space.__array_interface__["data"]
+        self._space = space if owned else known.copy()
+        self.old = len(known)
+        self.used = len(known)
+
+    @property
+    def room(self) -> int:
+        return len(self._space) - self.used
+
+    def reserve(self, count: int) -> None:
+        """Make room for so many keys, and more: memory that is never touched costs nothing."""
+        if self.room < count:
+            bigger = np.empty(4 * (self.used + count), dtype=np.uint64)
+            bigger[: self.used] = self._space[: self.used]
+            self._space = bigger
+
+    def add(self, keys: Keys) -> None:
+        """Put even keys in; there must be room."""
+        np.bitwise_or(keys, _ONE, out=self._space[self.used : self.used + len(keys)])
+        self.used += len(keys)
+
+    def merge(self) -> None:
+        """Sort, and leave one of each."""
+        whole = self._space[: self.used]
+        whole.sort()
+        end, previous = 0, None
+        for start in range(0, self.used, _STEP):
+            part = whole[start : start + _STEP]
+            keep = np.empty(len(part), dtype=np.bool_)
+            np.greater(part[1:] ^ part[:-1], _ONE, out=keep[1:])
+            keep[0] = previous is None or (int(part[0]) ^ previous) > 1
+            previous = int(part[-1])
+            kept = part[keep]  # a copy: writing it back never overtakes reading
+            whole[end : end + len(kept)] = kept
+            end += len(kept)
+        self.used = end
+
+    def close(self) -> tuple[Keys, Keys, Keys]:
+        """The new keys, sorted; all keys, sorted; and the array whose beginning those are. Call ``merge`` first."""
+        whole = self._space[: self.used]
+        new = np.empty(self.used - self.old, dtype=np.uint64)
+        end = 0
+        for start in range(0, self.used, _STEP):
+            part = whole[start : start + _STEP]
+            fresh = part[(part & _ONE).view(np.int64) != 0]
+            np.bitwise_and(fresh, _EVEN, out=new[end : end + len(fresh)])
+            end += len(fresh)
+            np.bitwise_and(part, _EVEN, out=part)
+        return new, whole, self._space

@@ -7,22 +7,24 @@ more points, so that what it says of minimality stays true. Neither knows a cloc
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from synth.bank import MEMORY_MIB, Bank
 from synth.carrier import Carrier, IntArray
+from synth.certificate import Roots
 from synth.conditionals import conditional_rule, conditionals
 from synth.contexts import Contexts
 from synth.examples import Contradiction, Examples, is_conditional
-from synth.lanes import Keys
 from synth.language import Language
 from synth.program import Program
 from synth.ranking import meeting
 
 MAX_BITS = 1 << 20  # longer than any search will get
+_MOST_CONTEXTS = 1 << 20  # residuals that are computed at a time
+_FEW_CONTEXTS = 1 << 14
 _MOST_CHECKED = 200  # conditionals that are put to all examples at a time
 
 __all__ = ["Contradiction", "Progress", "enumerate_programs", "meet_in_the_middle"]
@@ -163,19 +165,16 @@ class _Meeting:
         )
         self.target = self.bank.lanes.pack(examples.outputs[points][None])
         self.contexts = Contexts(self.bank, self.target)
+        self._roots: Roots | None = None
         self.best = best
+        self.bound = 1  # every program that agrees has at least so many bits
         self.wrong: IntArray | None = None
         self.max_programs = max_programs
-        self._conditional = conditional_rule(self.bank) is not None
+        self._conditional = conditional_rule(self.bank)
 
     @property
     def visited(self) -> int:
         return self.bank.candidates + self.contexts.evaluated
-
-    @property
-    def bound(self) -> int:
-        """Every program that agrees has at least so many bits."""
-        return self.bank.deepest + 1
 
     def progress(self) -> Progress:
         minimal = self.best is not None and self.best.bits <= self.bound
@@ -185,17 +184,21 @@ class _Meeting:
     def run(self) -> Iterator[Progress]:
         growing = self.bank.grow()
         growth = True
-        while growth or self._can_look_further():
-            before = self.bank.deepest
-            if growth and (not self._can_look_further() or self._bank_is_due()):
+        while (look := self._contexts_are_due(growth)) or growth:
+            if look:
+                self.contexts.extend(self._next_depth())
+                self._meet_raw()
+            else:
+                before = self.bank.deepest
+                if self.max_programs is not None:
+                    self.bank.max_programs = self.max_programs - self.contexts.evaluated
                 growth = next(growing, None) is not None
                 if self.bank.deepest > before:
-                    self._meet(self.contexts.keys, 0, before)
+                    self._meet(before)
                     self._choose()
-            else:
-                count = len(self.contexts)
-                self.contexts.extend(self._next_depth())
-                self._meet(self.contexts.keys[count:], count, -1)
+                    if self.wrong is None:
+                        self.bound = self.bank.deepest + 1
+            self._certify(at_last=not growth)
             yield self.progress()
             if self.wrong is not None or self.progress().minimal:
                 return
@@ -203,41 +206,77 @@ class _Meeting:
     def _next_depth(self) -> int:
         return self.contexts.deepest + self.contexts.stride
 
-    def _can_look_further(self) -> bool:
-        """Whether longer contexts are within the bank's words, the budget, and of use."""
+    def _contexts_are_due(self, growth: bool) -> bool:
+        """Whether to look further down rather than up: the two depths are kept alike, and no further than of use."""
         high = self._next_depth()
-        if not self.contexts.solvers or high > self.bank.deepest + 4 or self.bank.deepest < 1:
+        if not self.contexts.solvers or (growth and self.contexts.deepest >= self.bank.deepest):
             return False
-        if self.best is not None and high > self.best.bits:
+        if self.best is not None and self.contexts.deepest + self.bank.deepest >= self.best.bits:
             return False
+        if high > 2 * self.bank.deepest:
+            return False
+        most = (
+            float(len(self.contexts.keys) + len(self.contexts.raw_keys)) * len(self.bank) * len(self.contexts.solvers)
+        )
+        if most <= _FEW_CONTEXTS and self.max_programs is None:
+            return True
         work = self.contexts.work(high)
-        if self.max_programs is not None and self.visited + work > self.max_programs:
-            return False
-        return work < 1 << 20
+        return work <= _MOST_CONTEXTS and (self.max_programs is None or self.visited + work <= self.max_programs)
 
-    def _bank_is_due(self) -> bool:
-        return self.bank.deepest < 7 or self.bank.deepest <= self.contexts.deepest
+    def _certify(self, *, at_last: bool) -> None:
+        """Raise the bound by what the roots show, where that settles the matter or nothing else will."""
+        deepest = self.bank.deepest
+        if self.wrong is not None or self.bound > deepest + 1 or not deepest:
+            return
+        if self._roots is None:
+            if self.best is None and not at_last:
+                return
+            self._roots = Roots(self.bank, self.target)
+        margin = self._roots.margin
+        if not margin:
+            return
+        settles = self.best is not None and deepest + 1 < self.best.bits <= deepest + margin + 1
+        if not settles and not at_last:
+            return
+        for bits, build in self._roots.matches():
+            if self.best is not None and bits >= self.best.bits:
+                break
+            if self._check(build(), exact=True):
+                break
+            if self.wrong is not None:
+                self.bound = bits
+                return
+        self.bound = deepest + margin + 1 if self.best is None else min(self.best.bits, deepest + margin + 1)
 
-    def _meet(self, keys: Keys, first: int, deeper_than: int) -> None:
-        """Programs from contexts (numbered from ``first``) with behaviours of more than so many bits in their holes."""
-        shelf = self.bank.shelves["value"]
-        fresh = shelf.offsets[deeper_than + 1] if deeper_than >= 0 else 0
-        i, j = meeting(shelf.keys[fresh:], keys)
-        contexts, fillers = j + first, i + fresh
-        bits = self.contexts.bits[contexts] + shelf.bits[fillers]
+    def _meet(self, deeper_than: int) -> None:
+        """Programs from all contexts with behaviours of more than so many bits in their holes."""
+        shelf, contexts = self.bank.shelves["value"], self.contexts
+        contexts.sort_out()
+        first = shelf.offsets[deeper_than + 1]
+        i, j = meeting(shelf.keys[first:], contexts.keys)
+        self._check_meetings(contexts.bits[j], i + first, j, contexts.program)
+
+    def _meet_raw(self) -> None:
+        """Programs from the newest contexts with any behaviour of the bank in their holes."""
+        i, j = meeting(self.bank.shelves["value"].keys, self.contexts.raw_keys)
+        self._check_meetings(self.contexts.raw_bits[j], i, j, self.contexts.raw_program)
+
+    def _check_meetings(
+        self, bits: IntArray, fillers: IntArray, contexts: IntArray, build: Callable[[int, Program], Program]
+    ) -> None:
+        bits = bits + self.bank.shelves["value"].bits[fillers]
         for at in np.argsort(bits, kind="stable").tolist():
             if self.best is not None and bits[at] >= self.best.bits:
                 return
-            self._check(self.contexts.program(int(contexts[at]), self.bank.program(int(fillers[at]))), exact=True)
+            self._check(build(int(contexts[at]), self.bank.program(int(fillers[at]))), exact=True)
             if self.wrong is not None:
                 return
 
     def _choose(self) -> None:
         """Conditional programs whose parts are all in the bank."""
-        if not self._conditional or self.wrong is not None:
+        rule = self._conditional
+        if rule is None or self.wrong is not None:
             return
-        rule = conditional_rule(self.bank)
-        assert rule is not None
         below = self.best.bits if self.best is not None else np.inf
         for checked, (_, (condition, then, otherwise)) in enumerate(conditionals(self.bank, self.target, below)):
             parts = (self.bank.condition(condition), self.bank.program(then), self.bank.program(otherwise))

@@ -24,6 +24,7 @@ class Shelf:
             position of the production in the language, indices of the arguments (most arguments, held).
         levels: the sorted keys of each level that is held by its keys alone, by bits.
         known: all keys, sorted; kept only once ``sort_known`` has been called.
+        spare: the array that ``known`` is the beginning of, with room for more.
     """
 
     def __init__(self, lanes: Lanes, most_arguments: int) -> None:
@@ -36,11 +37,20 @@ class Shelf:
         self.arguments: npt.NDArray[np.int32] = np.empty((most_arguments, 0), dtype=np.int32)
         self.levels: dict[int, Keys] = {}
         self.known: Keys | None = None
+        self.spare: Keys = self.keys
+        self._places: IntArray | None = None
         self._order: IntArray | None = None
         self._sorted: Keys = self.keys
 
     def __len__(self) -> int:
         return self.offsets[-1]
+
+    @property
+    def places(self) -> IntArray:
+        """``offsets`` as an array."""
+        if self._places is None:
+            self._places = np.array(self.offsets)
+        return self._places
 
     @property
     def held(self) -> int:
@@ -62,7 +72,7 @@ class Shelf:
 
     def counts(self) -> npt.NDArray[np.float64]:
         """The number of behaviours of 0, 1, .. bits, shape (closed + 1,)."""
-        return np.diff(np.array(self.offsets, dtype=np.float64))
+        return np.diff(self.places).astype(np.float64)
 
     def bits_of(self, index: int) -> int:
         return int(np.searchsorted(self.offsets, index, side="right")) - 1
@@ -78,6 +88,7 @@ class Shelf:
             self.origin = np.concatenate([self.origin, origin.astype(np.int16)])
             self.arguments = np.concatenate([self.arguments, arguments.astype(np.int32)], axis=1)
             self._order = None
+        self._places = None
         first = len(self.offsets)
         self.offsets.extend((np.searchsorted(bits, np.arange(first, closed + 2)) + self.offsets[-1]).tolist())
 
@@ -86,6 +97,7 @@ class Shelf:
         if len(keys):
             self.levels[bits] = keys
         self.offsets.append(self.offsets[-1] + len(keys))
+        self._places = None
 
     def level(self, bits: int) -> Words:
         """The words of the behaviours of exactly so many bits, shape (words, count)."""
@@ -110,7 +122,7 @@ class Shelf:
     def sort_known(self) -> Keys:
         """All keys, sorted, from now on kept up to date by the caller in ``known``."""
         if self.known is None:
-            self.known = np.sort(np.concatenate([self.keys, *self.levels.values()]))
+            self.known = self.spare = np.sort(np.concatenate([self.keys, *self.levels.values()]))
         return self.known
 
     def find(self, words: Words, keys: Keys) -> IntArray:

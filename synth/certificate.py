@@ -1,0 +1,133 @@
+"""Certificates: all programs a little longer than a bank's deepest level, by what may stand at their root.
+
+If a bank has every program of at most C bits, it has both arguments of every program of at most C + margin bits, where the
+margin is what a production adds at least to its dearer argument (6 bits in ``ring``: an operator and a variable). So it
+is enough to ask of each production which behaviours of the bank give the target: the cheaper argument is tried and the
+dearer looked up; a single argument is tried; minima, maxima and conditionals are put together from sets of points.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from synth.bank import Bank
+from synth.carrier import IntArray
+from synth.conditionals import MOST_POINTS, cheapest_by_set, conditional_rule, conditionals, sets
+from synth.grammar import stride
+from synth.kernels import kernels
+from synth.lanes import Words
+from synth.language import language as named_language
+from synth.program import Production, Program
+from synth.solvers import Solver, solvers
+
+Match = tuple[int, Callable[[], Program]]
+
+
+class Roots:
+    """What stands at the root of programs for one target.
+
+    Attributes:
+        margin: how many bits beyond the bank's deepest level ``matches`` covers; 0 where some production of the language
+            cannot be turned round, or the target has zeros that products hide.
+    """
+
+    def __init__(self, bank: Bank, target: Words) -> None:
+        self.bank, self.target = bank, target
+        self._solvers: list[Solver] = []
+        self._forward: list[Production] = []
+        self._extrema: list[tuple[Production, bool]] = []
+        has_zero = bool((bank.lanes.unpack(target) == 0).any())
+        full = named_language("full", 1)
+        covered = True
+        for rule in bank.language.of_sort("value"):
+            if not rule.arguments:
+                continue
+            turned = [x for x in solvers(bank.language, bank.carrier) if x.rule is rule and x.complete]
+            if rule.arity == 1 and rule.arguments == ("value",):
+                self._forward.append(rule)
+            elif len(turned) == (1 if rule.commutes else 2) and not (has_zero and rule.name in ("*", "/")):
+                self._solvers.extend(turned)
+            elif rule.semantics in (full["min"].semantics, full["max"].semantics):
+                self._extrema.append((rule, rule.semantics is full["min"].semantics))
+            elif rule is not conditional_rule(bank):
+                covered = False
+        if (self._extrema or conditional_rule(bank)) and bank.lanes.points > MOST_POINTS:
+            covered = False
+        self.margin = stride(bank.language) if covered else 0
+
+    def matches(self) -> list[Match]:
+        """Programs that agree with the target, of which the shortest has the fewest bits of all that are longer than
+        the bank is deep and no longer than ``margin`` beyond; ascending."""
+        low, high = self.bank.deepest + 1, self.bank.deepest + self.margin
+        if not self.margin:
+            return []
+        found = [*self._by_solvers(high), *self._by_trial(low, high), *self._by_sets()]
+        below = float(high + 1)
+        for bits, (condition, then, otherwise) in conditionals(self.bank, self.target, below):
+            rule = conditional_rule(self.bank)
+            assert rule is not None
+            found.append((bits, self._choice(rule, condition, then, otherwise)))
+            break
+        return sorted((x for x in found if low <= x[0] <= high), key=lambda x: x[0])
+
+    def _choice(self, rule: Production, condition: int, then: int, otherwise: int) -> Callable[[], Program]:
+        bank = self.bank
+        return lambda: Program(rule, (bank.condition(condition), bank.program(then), bank.program(otherwise)))
+
+    def _program(self, rule: Production, *arguments: int) -> Callable[[], Program]:
+        return lambda: Program(rule, tuple(self.bank.program(i) for i in arguments))
+
+    def _by_solvers(self, high: int) -> Iterator[Match]:
+        shelf = self.bank.shelves["value"]
+        for solver in self._solvers:
+            most = (high - solver.rule.bits) // 2
+            count = int(shelf.places.take(most + 1, mode="clip"))
+            other = shelf.words_at(np.arange(count))
+            answer = solver.kernel(self.target, other)
+            index = shelf.find(answer, self.bank.lanes.keys(answer))
+            hits = np.flatnonzero(index >= 0)
+            if solver.check is not None and len(hits):
+                parts = answer.take(hits, axis=1), self.target, other.take(hits, axis=1)
+                hits = hits[solver.check(*parts)]
+            for i in hits.tolist():
+                pair = (int(index[i]), i) if solver.hole == 0 else (i, int(index[i]))
+                bits = solver.rule.bits + sum(shelf.bits_of(x) for x in pair)
+                yield bits, self._program(solver.rule, *pair)
+
+    def _by_trial(self, low: int, high: int) -> Iterator[Match]:
+        shelf = self.bank.shelves["value"]
+        built = kernels(self.bank.carrier)
+        for rule in self._forward:
+            for bits in range(max(1, low - rule.bits), high - rule.bits + 1):
+                if shelf.count(bits):
+                    same = (built.of(rule)(np.ascontiguousarray(shelf.level(bits))) == self.target).all(axis=0)
+                    for i in np.flatnonzero(same)[:1].tolist():
+                        yield bits + rule.bits, self._program(rule, shelf.offsets[bits] + i)
+
+    def _by_sets(self) -> Iterator[Match]:
+        """The cheapest minimum and maximum: both arguments never beyond the target, and one of them it at each point."""
+        shelf, lanes = self.bank.shelves["value"], self.bank.lanes
+        goal = np.ascontiguousarray(self.target.T).view(lanes.dtype)
+        everywhere = (1 << lanes.points) - 1
+        for rule, is_minimum in self._extrema:
+            words = shelf.words_at(np.arange(len(shelf)))
+            values = np.ascontiguousarray(words.T).view(lanes.dtype)
+            fits: IntArray = np.flatnonzero(((values >= goal) if is_minimum else (values <= goal)).all(axis=1))
+            if not len(fits):
+                continue
+            right = sets(self.bank, words.take(fits, axis=1) ^ self.target, lanes.points)
+            first = cheapest_by_set(right, lanes.points)
+            other = first[everywhere - right]
+            able = np.flatnonzero(other < len(fits))
+            if len(able):
+                left, second = fits[able], fits[other[able]]
+                bits = (
+                    np.searchsorted(shelf.places, left, side="right")
+                    + np.searchsorted(shelf.places, second, side="right")
+                    - 2
+                    + rule.bits
+                )
+                best = int(np.argmin(bits))
+                yield int(bits[best]), self._program(rule, int(left[best]), int(second[best]))
