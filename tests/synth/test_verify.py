@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import sympy
@@ -204,3 +206,23 @@ def test_transfer() -> None:
 def test_targets_are_checked(arguments: tuple, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Target(*arguments)
+
+
+@pytest.mark.parametrize(("m", "arity"), [(997, 2), (101, 3)])
+def test_a_million_cells_are_checked_in_little_memory(m: int, arity: int) -> None:
+    carrier, formula = Residues(m), read("a**3 + a*b**2 + b", arity=arity)
+    cells = grid(m, arity)
+    target = Target(carrier, cells, formula.evaluate(cells, carrier))
+    tracemalloc.start()
+    try:
+        assert verify(read("a*(a*a + b*b) + b", arity=arity), target).correct
+        assert tracemalloc.get_traced_memory()[1] < 50e6
+    finally:
+        tracemalloc.stop()
+
+
+def test_the_first_wrong_block_ends_the_check() -> None:
+    cells = grid(997, 2)
+    target = Target(Residues(997), cells, cells.sum(axis=1) % 997)
+    verdict = verify(read("a + b + 1"), target)
+    assert (verdict.counterexample, verdict.cells_checked) == ((0, 0), 1)
