@@ -19,7 +19,7 @@ from synth.program import Program
 
 # The one-variable banks tried in turn: bits, points on which forms are compared (those that pass are then evaluated on
 # all), and how many known entries a table needs for a form of that length to mean anything.
-DEPTHS = ((23, 64, 1), (32, 16, 8))
+DEPTHS = ((23, 128, 1), (32, 16, 8))
 _SIEVE = 4  # points that rule most of a bank out
 _MOST_CHECKED = 300
 _LEAST_MAJORITY = 12  # known entries
@@ -68,7 +68,10 @@ def form_bank(language: Language, carrier: Residues, basis: Basis, max_bits: int
 @cache
 def _behaviours(language: Language, carrier: Residues, max_bits: int, points: int) -> tuple[Bank, IntArray]:
     m = carrier.modulus
-    elements = np.arange(m) if m <= points else np.unique(np.linspace(0, m - 1, points).astype(np.int64))
+    elements = np.arange(m)
+    if m > points:  # the first few, which constants in conditions tell apart, and some of all sizes
+        low = points // 2
+        elements = np.concatenate([elements[:low], np.linspace(low, m - 1, points - low).astype(np.int64)])
     return Bank.build(language.only([0]), carrier, _column(elements, language), max_bits=max_bits), elements
 
 

@@ -132,6 +132,18 @@ def test_a_factor_that_is_always_zero() -> None:
     assert str(law_program(law, language("full", 2))) == "0"
 
 
+@pytest.mark.parametrize("element", [0, 2, 130, 255])
+def test_forms_are_held_to_every_element(element: int) -> None:
+    carrier, f = Residues(257), np.arange(257)  # more elements than forms are compared on
+    f[element] = (f[element] + 60) % 257
+    law = Law.of(carrier, "additive", (f, np.arange(257)))
+    assert law_program(law, language("ring", 2)) is None
+    f = np.where(np.arange(257) == 2, 0, np.arange(257))
+    program = law_program(Law.of(carrier, "additive", (f, np.arange(257))), language("full", 2))
+    assert program is not None
+    np.testing.assert_array_equal(program.evaluate(grid(257), carrier), (f[:, None] + np.arange(257)).ravel() % 257)
+
+
 def test_a_relabelled_law_has_no_program() -> None:
     carrier = Residues(7)
     relabelled = Law(carrier, "additive", 7, (np.arange(7), np.arange(7)), np.random.default_rng(1).permutation(7))

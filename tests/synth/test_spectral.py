@@ -136,9 +136,17 @@ def test_the_zeros_of_a_product_are_found() -> None:
     assert np.argwhere(zero).tolist() == [[0, 3], [1, 11]]
 
 
-def test_rows_that_nothing_ties_stay_unknown() -> None:
+def test_a_zero_that_two_elements_explain_is_blamed_on_neither() -> None:
+    assert not zero_elements(np.array([[0, 4], [1, 2]]), np.array([0, 2]), 5).any()
+    found = zero_elements(np.array([[0, 4], [1, 4]]), np.array([0, 4]), 5)
+    assert np.argwhere(found).tolist() == [[0, 0]]
+
+
+@pytest.mark.parametrize("as_scores", [False, True])
+def test_rows_that_nothing_ties_stay_unknown(as_scores: bool) -> None:
     cells = np.array([[0, 0], [0, 1], [1, 0], [1, 1], [2, 5]])
-    f, g = additive_tables(cells, cells.sum(axis=1) % 7, 7, 7)
+    labels = cells.sum(axis=1) % 7
+    f, g = additive_tables(cells, np.eye(7)[labels] if as_scores else labels, 7, 7)
     assert (f[[0, 1]] >= 0).all()
     assert (g[[0, 1]] >= 0).all()
     assert (f[3:] < 0).all()
