@@ -277,14 +277,17 @@ class Bank:
         keys = self.lanes.keys(words)
         known = np.concatenate([shelf.keys, self._constants]) if sort == "condition" else shelf.keys
         new = first_of_each(known, keys, costs)
-        sizes = [len(x) for x in bits]
-        made = np.full((shelf.arguments.shape[0], len(new)), LEAF, dtype=np.int64)
-        for j in range(max(len(x) for x in arguments)):
-            made[j] = np.concatenate(
-                [x[j] if j < len(x) else np.full(n, LEAF) for n, x in zip(sizes, arguments, strict=True)]
-            )[new]
-        origin = np.repeat(np.array(positions), sizes)[new]
-        shelf.extend(words.take(new, axis=1), keys[new], costs[new], origin, made, high)
+        origin = np.empty(len(costs), dtype=np.int64)
+        made = np.empty((shelf.arguments.shape[0], len(costs)), dtype=np.int64)
+        start = 0
+        for position, cost, indices in zip(positions, bits, arguments, strict=True):
+            stop = start + len(cost)
+            origin[start:stop] = position
+            made[len(indices) :, start:stop] = LEAF
+            for row, index in zip(made, indices, strict=False):
+                row[start:stop] = index
+            start = stop
+        shelf.extend(words.take(new, axis=1), keys[new], costs[new], origin[new], made.take(new, axis=1), high)
 
     def _leaves(self, rules: list[Production]) -> Words:
         """The words of variables and constants, shape (words, rules)."""
@@ -314,8 +317,10 @@ class Bank:
                 lower = arguments[0] if lower is None else np.maximum(lower, arguments[0])
             if lower is not None:
                 counts = np.maximum(counts - lower, 0)
-            row = np.repeat(np.arange(len(bits)), counts)
-            skipped = counts - np.cumsum(counts) if lower is None else lower + counts - np.cumsum(counts)
+            row = np.arange(len(bits)).repeat(counts)
+            skipped = counts - counts.cumsum()
+            if lower is not None:
+                skipped += lower
             index = np.arange(len(row)) + skipped[row]
             bits = bits[row] + shelf.bits[index]
             arguments = [x[row] for x in arguments]

@@ -1,8 +1,8 @@
 """Certificates: all programs a little longer than a bank's deepest level, by what may stand at their root.
 
-If a bank has every program of at most C bits, it has both arguments of every program of at most C + margin bits, where the
-margin is what a production adds at least to its dearer argument (6 bits in ``ring``: an operator and a variable). So it
-is enough to ask of each production which behaviours of the bank give the target: the cheaper argument is tried and the
+If a bank has every program of at most C bits, it has both arguments of every program of at most C + margin bits, where
+the margin is what a production adds at least to its dearer argument (6 bits in ``ring``: an operator and a variable).
+So it is enough to ask of each production which behaviours of the bank give the target: the cheaper argument is tried and the
 dearer looked up; a single argument is tried; minima, maxima and conditionals are put together from sets of points.
 """
 
@@ -29,8 +29,8 @@ class Roots:
     """What stands at the root of programs for one target.
 
     Attributes:
-        margin: how many bits beyond the bank's deepest level ``matches`` covers; 0 where some production of the language
-            cannot be turned round, or the target has zeros that products hide.
+        margin: how many bits beyond the bank's deepest level ``matches`` covers; 0 where some production of the
+            language cannot be turned round, or the target has zeros that products hide.
     """
 
     def __init__(self, bank: Bank, target: Words) -> None:
@@ -107,7 +107,7 @@ class Roots:
                         yield bits + rule.bits, self._program(rule, shelf.offsets[bits] + i)
 
     def _by_sets(self) -> Iterator[Match]:
-        """The cheapest minimum and maximum: both arguments never beyond the target, and one of them it at each point."""
+        """The cheapest minimum and maximum: no argument is beyond the target, and at each point one of them is it."""
         shelf, lanes = self.bank.shelves["value"], self.bank.lanes
         goal = np.ascontiguousarray(self.target.T).view(lanes.dtype)
         everywhere = (1 << lanes.points) - 1

@@ -6,10 +6,10 @@ for each residual behaviour, the cheapest. A behaviour that is in the bank and a
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from synth.bank import Bank
 from synth.carrier import IntArray
@@ -20,6 +20,9 @@ from synth.program import Program
 from synth.ranking import first_of_each
 from synth.solvers import solvers
 
+_SIDES = ((0, "parent"), (1, "other"))
+_NO_KEY = np.uint64(1)
+
 
 class Contexts:
     """Contexts whose other arguments are in the bank, the empty one first.
@@ -29,7 +32,7 @@ class Contexts:
     Attributes:
         deepest: bits up to which contexts were made, of what the bank had then.
         keys, bits: of the residuals of contexts that are sorted out, and the contexts' own bits, ascending.
-        raw_keys, raw_bits: of those that are not, in no order.
+        raw_keys: of those that are not, in no order; odd where there is no residual.
         evaluated: how many residuals were computed.
         stride: how many bits a context has at least more than the one around it.
     """
@@ -44,19 +47,15 @@ class Contexts:
         self._words = target
         self.keys: Keys = bank.lanes.keys(target)
         self.bits: IntArray = np.zeros(1, dtype=np.int64)
-        self._solver: npt.NDArray[np.int16] = np.full(1, -1, dtype=np.int16)
-        self._parent: npt.NDArray[np.int32] = np.full(1, -1, dtype=np.int32)
-        self._other: npt.NDArray[np.int32] = np.full(1, -1, dtype=np.int32)
+        self.raw_keys: Keys = self.keys[:0]
+        self._raw: list[_Part] = []
+        self._empty: IntArray = np.empty(0, dtype=np.int64)
+        self._solver: IntArray = np.full(1, -1)
+        self._parent: IntArray = np.full(1, -1)
+        self._other: IntArray = np.full(1, -1)
         self._offsets: IntArray = np.array([0, 1])
-        self._raw: _Raw | None = None
-
-    @property
-    def raw_keys(self) -> Keys:
-        return self.keys[:0] if self._raw is None else self._raw.keys
-
-    @property
-    def raw_bits(self) -> IntArray:
-        return self.bits[:0] if self._raw is None else self._raw.bits
+        self._solver_bits: IntArray = np.array([x.rule.bits for x in self.solvers], dtype=np.int64)
+        self._families = np.array([*(x.family for x in self.solvers), "root"])
 
     def work(self, high: int) -> float:
         """How many residuals it takes to get to ``high`` bits, with what the bank has."""
@@ -76,74 +75,71 @@ class Contexts:
         assert high < low + self.stride
         shelf = self.bank.shelves["value"]
         gatherer = Gatherer({"parent": self._words, "other": shelf.words})
-        parts: list[Words] = []
-        bits: list[IntArray] = []
-        parents: list[IntArray] = []
-        others: list[IntArray] = []
-        numbers: list[int] = []
-        group = (0, 0)
-        parent = other = cost = self.bits[:0]
-        for number, solver in enumerate(self.solvers):  # those of equal arity and bits come together
-            if group != (solver.rule.arity, solver.rule.bits):
-                group = (solver.rule.arity, solver.rule.bits)
-                parent, other, cost = self._pairs(*group, low, high)
+        parts: list[_Part] = []
+        group: tuple[int, int, str] | None = None
+        parent = other = self._empty
+        for number, solver in enumerate(self.solvers):  # those of one group come together
+            if group != (group := (solver.rule.arity, solver.rule.bits, solver.family)):
+                parent, other = self._pairs(*group, low, high)
                 gatherer.at([parent, other])
             if not len(parent):
                 continue
-            sides = ((0, "parent"), (1, "other"))[: solver.rule.arity]
+            sides = _SIDES[: solver.rule.arity]
             answer = solver.kernel.apply(
                 *(gatherer.take(*side, fill) for side, fill in zip(sides, solver.kernel.prepare, strict=True))
             )
-            self.evaluated += len(parent)
-            kept = [parent, other, cost]
+            keys = self.bank.lanes.keys(answer)
             if solver.check is not None:
                 good = solver.check(answer, *(gatherer.take(*side, None) for side in sides))
-                if not good.all():
-                    answer, kept = answer.compress(good, axis=1), [x[good] for x in kept]
-            parts.append(answer)
-            parents.append(kept[0])
-            others.append(kept[1])
-            bits.append(kept[2])
-            numbers.append(number)
+                keys = np.where(good, keys, _NO_KEY)
+            self.evaluated += len(parent)
+            parts.append(_Part(number, parent, other, answer, keys))
         self.deepest = high
-        if not parts:
-            self._offsets = np.append(self._offsets, np.full(high - low + 1, len(self.keys)))
-            return
-        words = np.concatenate(parts, axis=1)
-        solver_numbers = np.repeat(np.array(numbers), [len(x) for x in bits])
-        made = (solver_numbers, np.concatenate(parents), np.concatenate(others))
-        self._raw = _Raw(words, self.bank.lanes.keys(words), np.concatenate(bits), made)
+        self._raw = parts
+        self.raw_keys = np.concatenate([x.keys for x in parts]) if parts else self.keys[:0]
 
     def sort_out(self) -> None:
         """Of raw contexts with equal residuals keep the cheapest."""
-        if self._raw is None:
-            return
-        raw, self._raw = self._raw, None
-        new = first_of_each(self.keys, raw.keys, raw.bits)
-        self._words = np.concatenate([self._words, raw.words.take(new, axis=1)], axis=1)
-        self.keys = np.concatenate([self.keys, raw.keys[new]])
-        self.bits = np.concatenate([self.bits, raw.bits[new]])
-        solver, parent, other = (x[new] for x in raw.made)
-        self._solver = np.concatenate([self._solver, solver.astype(np.int16)])
-        self._parent = np.concatenate([self._parent, parent.astype(np.int32)])
-        self._other = np.concatenate([self._other, other.astype(np.int32)])
-        self._offsets = np.searchsorted(self.bits, np.arange(self.deepest + 2))
+        parts, self._raw = self._raw, []
+        if parts:
+            sizes = [len(x.keys) for x in parts]
+            solver = np.repeat(np.array([x.solver for x in parts]), sizes)
+            parent = np.concatenate([x.parent for x in parts])
+            other = np.concatenate([x.other for x in parts])
+            bits = self._bits_of(solver, parent, other)
+            known = np.append(self.keys, _NO_KEY)
+            new = first_of_each(known, self.raw_keys, bits)
+            words = np.concatenate([x.words for x in parts], axis=1)
+            self._words = np.concatenate([self._words, words.take(new, axis=1)], axis=1)
+            self.keys = np.concatenate([self.keys, self.raw_keys[new]])
+            self.bits = np.concatenate([self.bits, bits[new]])
+            self._solver = np.concatenate([self._solver, solver[new]])
+            self._parent = np.concatenate([self._parent, parent[new]])
+            self._other = np.concatenate([self._other, other[new]])
+            self.raw_keys = self.keys[:0]
+        if len(self._offsets) < self.deepest + 2:
+            self._offsets = np.searchsorted(self.bits, np.arange(self.deepest + 2))
 
-    def _pairs(self, arity: int, bits: int, low: int, high: int) -> tuple[IntArray, IntArray, IntArray]:
-        """Parents and other arguments whose contexts have ``low`` to ``high`` bits, and those bits."""
+    def _bits_of(self, solver: IntArray | int, parent: IntArray, other: IntArray) -> IntArray:
+        """The bits of contexts, from what makes them."""
+        beside = np.where(other >= 0, self.bank.shelves["value"].bits[other], 0)
+        return self._solver_bits[solver] + self.bits[parent] + beside
+
+    def _pairs(self, arity: int, bits: int, family: str, low: int, high: int) -> tuple[IntArray, IntArray]:
+        """Parents and other arguments (-1 for none) whose contexts have ``low`` to ``high`` bits."""
         if arity == 1:
             start, stop = self._offsets.take([low - bits, high - bits + 1], mode="clip").tolist()
-            parent = np.arange(start, stop)
-            return parent, parent, self.bits[parent] + bits
+            return np.arange(start, stop), np.full(stop - start, -1)
         shelf = self.bank.shelves["value"]
         stop = int(self._offsets.take(max(0, high + 1 - bits), mode="clip"))
         around = self.bits[:stop] + bits
         lower = shelf.places.take(low - around, mode="clip")
         upper = np.minimum(shelf.places.take((high + 1) - around, mode="clip"), shelf.held)
         counts = np.maximum(upper - lower, 0)
-        parent = np.repeat(np.arange(len(counts)), counts)
-        other = np.arange(len(parent)) + (lower + counts - np.cumsum(counts))[parent]
-        return parent, other, around[parent] + shelf.bits[other]
+        if family and high - bits <= self.bank.deepest + self.stride // 2:
+            counts[self._families[self._solver[:stop]] == family] = 0  # a dearer argument in the bank does as well
+        parent = np.arange(len(counts)).repeat(counts)
+        return parent, np.arange(len(parent)) + (lower + counts - counts.cumsum())[parent]
 
     def program(self, index: int, filler: Program) -> Program:
         """The context of that index with a program in its hole."""
@@ -152,11 +148,29 @@ class Contexts:
             index = int(self._parent[index])
         return filler
 
+    def raw_bits(self, indices: IntArray) -> IntArray:
+        """The bits of raw contexts."""
+        bits = np.zeros(len(indices), dtype=np.int64)
+        for part, start, stop in self._spans():
+            inside = ((indices >= start) & (indices < stop)).nonzero()[0]
+            if len(inside):
+                at = indices[inside] - start
+                bits[inside] = self._bits_of(part.solver, part.parent[at], part.other[at])
+        return bits
+
     def raw_program(self, index: int, filler: Program) -> Program:
         """The raw context of that index with a program in its hole."""
-        assert self._raw is not None
-        solver, parent, other = (int(x[index]) for x in self._raw.made)
-        return self.program(parent, self._around(filler, solver, other))
+        for part, start, stop in self._spans():
+            if start <= index < stop:
+                other = int(part.other[index - start])
+                return self.program(int(part.parent[index - start]), self._around(filler, part.solver, other))
+        raise IndexError(f"Contexts: no raw context {index}")
+
+    def _spans(self) -> Iterator[tuple[_Part, int, int]]:
+        start = 0
+        for part in self._raw:
+            yield part, start, start + len(part.keys)
+            start += len(part.keys)
 
     def _around(self, filler: Program, number: int, other: int) -> Program:
         solver = self.solvers[number]
@@ -168,11 +182,12 @@ class Contexts:
         return Program(solver.rule, tuple(arguments))
 
 
-@dataclass(frozen=True, eq=False)
-class _Raw:
-    """Contexts as computed: residuals' words and keys, bits, and what made them (solver, parent, other argument)."""
+@dataclass(frozen=True, eq=False, slots=True)
+class _Part:
+    """Contexts that one solver made, as they came: residuals' words and keys, parents and other arguments."""
 
+    solver: int
+    parent: IntArray
+    other: IntArray
     words: Words
     keys: Keys
-    bits: IntArray
-    made: tuple[IntArray, IntArray, IntArray]

@@ -73,7 +73,10 @@ class Examples:
     def distinct(self) -> IntArray:
         """Positions of the first example with each input, in order."""
         weights = self.carrier.size ** np.arange(self.inputs.shape[1], dtype=np.int64)  # 65521^4 < 2^64: one to one
-        return np.sort(np.unique(self.inputs @ weights, return_index=True)[1])
+        codes = self.inputs @ weights
+        if len(set(codes.tolist())) == self.n:
+            return np.arange(self.n)
+        return np.sort(np.unique(codes, return_index=True)[1])
 
     def fingerprint(self, *, conditional: bool) -> IntArray:
         """Positions of at most 16 distinct examples, those with the fewest zeros first, then in order.

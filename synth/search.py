@@ -24,7 +24,6 @@ from synth.ranking import meeting
 
 MAX_BITS = 1 << 20  # longer than any search will get
 _MOST_CONTEXTS = 1 << 20  # residuals that are computed at a time
-_FEW_CONTEXTS = 1 << 14
 _MOST_CHECKED = 200  # conditionals that are put to all examples at a time
 
 __all__ = ["Contradiction", "Progress", "enumerate_programs", "meet_in_the_middle"]
@@ -69,6 +68,11 @@ def enumerate_programs(
     examples = Examples(carrier, inputs, outputs)
     if (trivial := _without_examples(language, examples)) is not None:
         yield trivial
+        return
+    if language.integers:
+        from synth.integer_search import search_integers  # which builds on this file
+
+        yield from search_integers(language, examples, meet=False, memory_mib=memory_mib, max_programs=max_programs)
         return
     points, visited, bound = examples.fingerprint(conditional=False), 0, 1
     while True:
@@ -122,6 +126,11 @@ def meet_in_the_middle(
     examples = Examples(carrier, inputs, outputs)
     if (trivial := _without_examples(language, examples)) is not None:
         yield trivial
+        return
+    if language.integers:
+        from synth.integer_search import search_integers  # which builds on this file
+
+        yield from search_integers(language, examples, meet=True, memory_mib=memory_mib, max_programs=max_programs)
         return
     points = examples.fingerprint(conditional=is_conditional(language))
     best: Program | None = None
@@ -215,13 +224,11 @@ class _Meeting:
             return False
         if high > 2 * self.bank.deepest:
             return False
-        most = (
-            float(len(self.contexts.keys) + len(self.contexts.raw_keys)) * len(self.bank) * len(self.contexts.solvers)
-        )
-        if most <= _FEW_CONTEXTS and self.max_programs is None:
+        allowed = _MOST_CONTEXTS if self.max_programs is None else min(_MOST_CONTEXTS, self.max_programs - self.visited)
+        known = len(self.contexts.keys) + len(self.contexts.raw_keys)
+        if known * len(self.bank) * len(self.contexts.solvers) <= allowed:
             return True
-        work = self.contexts.work(high)
-        return work <= _MOST_CONTEXTS and (self.max_programs is None or self.visited + work <= self.max_programs)
+        return self.contexts.work(high) <= allowed
 
     def _certify(self, *, at_last: bool) -> None:
         """Raise the bound by what the roots show, where that settles the matter or nothing else will."""
@@ -259,7 +266,7 @@ class _Meeting:
     def _meet_raw(self) -> None:
         """Programs from the newest contexts with any behaviour of the bank in their holes."""
         i, j = meeting(self.bank.shelves["value"].keys, self.contexts.raw_keys)
-        self._check_meetings(self.contexts.raw_bits[j], i, j, self.contexts.raw_program)
+        self._check_meetings(self.contexts.raw_bits(j), i, j, self.contexts.raw_program)
 
     def _check_meetings(
         self, bits: IntArray, fillers: IntArray, contexts: IntArray, build: Callable[[int, Program], Program]

@@ -34,6 +34,8 @@ class Solver:
         rule: the production.
         hole: which argument is missing.
         kernel: ``kernel(result, other)``, or ``kernel(result)`` for a production of one argument.
+        family: a name shared by solvers of which two in a row make no more than one with another argument in the
+            bank, at equal bits: (T - x) - y = T - (x + y), (T / x) / y = T / (x * y). Empty where that does not hold.
         complete: whether there are no other solutions, save where the argument may be anything.
         check: ``check(answer, result[, other])`` says which answers are right, shape (count,); None where all are.
     """
@@ -42,6 +44,7 @@ class Solver:
     rule: Production
     hole: int
     kernel: Kernel
+    family: str
     complete: bool
     check: Check | None = None
 
@@ -54,7 +57,7 @@ def solvers(language: Language, carrier: Carrier) -> tuple[Solver, ...]:
         if rule.sort == "value" and rule.arguments in (("value",), ("value", "value")):
             holes = [i for i, x in enumerate(rule.inverses) if x is not None]
             found.extend(_solver(kernels(carrier), position, rule, i) for i in holes[: 1 if rule.commutes else None])
-    return tuple(sorted(found, key=lambda x: (-x.rule.arity, x.rule.bits, x.position)))
+    return tuple(sorted(found, key=lambda x: (-x.rule.arity, x.rule.bits, x.family, x.position)))
 
 
 def _solver(built: Kernels, position: int, rule: Production, hole: int) -> Solver:
@@ -67,10 +70,10 @@ def _solver(built: Kernels, position: int, rule: Production, hole: int) -> Solve
     if (special := _built_in(built, rule, hole)) is not None:
         assert isinstance(built.carrier, Residues)
         if rule.name in ("+", "-"):
-            return Solver(position, rule, hole, special, True)
+            return Solver(position, rule, hole, special, "+", True)
         if built.carrier.is_prime:
-            return Solver(position, rule, hole, special, True, _same_zeros(built))
-        return Solver(position, rule, hole, special, False, check)
+            return Solver(position, rule, hole, special, "*" * (rule.name == "*"), True, _same_zeros(built))
+        return Solver(position, rule, hole, special, "", False, check)
     inverse = rule.inverses[hole]
     assert inverse is not None
     size, dtype = built.carrier.size, built.lanes.dtype
@@ -79,7 +82,7 @@ def _solver(built: Kernels, position: int, rule: Production, hole: int) -> Solve
         table = inverse(built.carrier, values, values)
         right = np.asarray(rule.semantics(built.carrier, np.maximum(table, 0))) == values
         kernel = Kernel((None,), built.look_up(np.maximum(table, 0)))
-        return Solver(position, rule, hole, kernel, bool(right.all()), None if right.all() else check)
+        return Solver(position, rule, hole, kernel, "", bool(right.all()), None if right.all() else check)
 
     complete = built.carrier.kind == "group"
     if size <= _TABLE_SIZE:
@@ -90,14 +93,14 @@ def _solver(built: Kernels, position: int, rule: Production, hole: int) -> Solve
             x, y = built.unpacked(result, other)
             return entries.take(x.astype(np.intp) * size + y).view(np.uint64)
 
-        return Solver(position, rule, hole, Kernel((None, None), tabulated), complete, check)
+        return Solver(position, rule, hole, Kernel((None, None), tabulated), "", complete, check)
 
     def evaluated(result: Words, other: Words) -> Words:
         x, y = (z.astype(np.int64) for z in built.unpacked(result, other))
         answer = np.maximum(inverse(built.carrier, x, y), 0)
         return np.ascontiguousarray(answer.astype(dtype)).view(np.uint64)
 
-    return Solver(position, rule, hole, Kernel((None, None), evaluated), complete, check)
+    return Solver(position, rule, hole, Kernel((None, None), evaluated), "", complete, check)
 
 
 def _same_zeros(built: Kernels) -> Check:
