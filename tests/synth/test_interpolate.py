@@ -159,6 +159,11 @@ def test_random_labels_exhaust_the_columns() -> None:
     assert last(59, cells[:0], np.zeros(0, dtype=np.int64)) is None
 
 
+def test_contradicting_examples_have_no_polynomial() -> None:
+    twice = np.array([[1, 2], [1, 2], [0, 1]])
+    assert last(3, twice, np.array([0, 1, 2])) is None
+
+
 def test_the_clock_is_asked() -> None:
     cells, rng = grid(59), np.random.default_rng(5)
     asked = iter([False] * 5)

@@ -127,6 +127,28 @@ def test_a_huge_expansion_falls_back_on_structure() -> None:
     assert canonical(x, Residues(59)) == canonical(y, Residues(59))
 
 
+def test_every_relation_of_sympy_is_understood() -> None:
+    a, b = sympy.symbols("a b")
+    even, which = sympy.Eq(sympy.Mod(a, 2), 0), language("full", 2)
+    x, y = grid(7, 2).T
+    expected = {
+        even: x % 2 == 0,
+        sympy.Ne(sympy.Mod(a, 2), 0): x % 2 == 1,
+        sympy.Eq(sympy.Mod(a, 2), 1): x % 2 == 1,
+        sympy.Eq(a, b): x == y,
+        sympy.Ne(a, b): x != y,
+        a < b: x < y,
+        a <= b: x <= y,
+        a > b: x > y,
+        a >= b: x >= y,
+    }
+    for condition, holds in expected.items():
+        program = from_sympy(sympy.Piecewise((a, condition), (b, True)), which)
+        np.testing.assert_array_equal(program.evaluate(grid(7, 2), Residues(7)), np.where(holds, x, y))
+    with pytest.raises(ValueError, match="a last case"):
+        from_sympy(sympy.Piecewise((a, even)), which)
+
+
 def test_comparisons_are_not_decided_as_if_on_numbers() -> None:
     program = parse("1 if a < a + 1 else 0", language("full", 1), functions=True)
     back = from_sympy(to_sympy(program), language("full", 1))
