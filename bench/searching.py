@@ -19,7 +19,7 @@ def answers(
     Raises:
         Inapplicable: the language has no programs on the carrier, or the examples contradict each other.
     """
-    if problem.language.kind != problem.carrier.kind:
+    if not problem.language.suits(problem.carrier):
         raise Inapplicable(f"language {problem.language.name} has no programs on {problem.carrier.name}")
     most = budget.work.get("programs")
     last: Progress | None = None

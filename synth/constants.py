@@ -30,12 +30,15 @@ def integer(language: Language, value: int) -> Program:
     """A program for an integer literal, equal to it over Z and so modulo every m.
 
     It is the cheapest in the language's +, -, *, neg and square for |value| <= 1000. A larger one is 3*q + r with r
-    in {-1, 0, 1}, all the way down.
+    in {-1, 0, 1}, all the way down. A language on integers has literals: there it is the literal.
 
     Raises:
         ValueError: the language has no constants (as that of groups has none).
     """
     _require_constants(language)
+    if language.integers:
+        literal = language.make(str(abs(value)))
+        return literal if value >= 0 else language.make("-", language.make("0"), literal)
     if abs(value) <= EXACT:
         return _integers(language, 100 if abs(value) <= 100 else EXACT)[value]
     quotient, digit = divmod(value + 1, 3)

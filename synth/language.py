@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from synth.carrier import Carrier, IntArray, Residues
+from synth.integers import INTEGER_RULES, is_literal, literal, literal_mass
 from synth.program import ANY, NONE, Production, Program, Sort
 
 VARIABLES = "abcd"
@@ -29,10 +30,12 @@ class Language:
     """A set of productions for programs of ``arity`` inputs.
 
     Attributes:
-        name: "ring", "field", "full", "group", or a user's own.
-        kind: the kind of carrier that it computes on, "residues" or "group".
+        name: "ring", "field", "full", "int", "group", or a user's own.
+        kind: what its programs compute on: "residues", "group", or "integers", which residues stand for as well (see
+            synth/integers.py).
         arity: how many inputs a program has.
-        productions: all rules, those for values and those for conditions.
+        productions: all rules, those for values and those for conditions. A language on integers also has every
+            literal from 4 to 2^31 - 1 as a production, named by its decimal text, which is not listed here.
     """
 
     name: str
@@ -44,6 +47,9 @@ class Language:
         names = [x.name for x in self.productions]
         if len(set(names)) != len(names):
             raise ValueError(f"Language {self.name}: two productions share a name among {', '.join(names)}")
+        integers = self.kind == "integers"
+        if any(x.integers != integers for x in self.productions if x.variable is None):
+            raise ValueError(f"Language {self.name}: productions on integers belong in languages of that kind only")
         for sort in ("value", "condition"):
             if (mass := self.mass(sort)) > 1:
                 raise ValueError(f"Language {self.name}: the {sort} productions' probabilities sum to {mass:g} > 1")
@@ -53,15 +59,27 @@ class Language:
 
     def mass(self, sort: Sort) -> float:
         """The sum of the probabilities of the productions of one sort."""
-        return sum(2.0**-x.bits for x in self.of_sort(sort))
+        unlisted = literal_mass() if self.integers and sort == "value" else 0.0
+        return unlisted + sum(2.0**-x.bits for x in self.of_sort(sort))
+
+    @property
+    def integers(self) -> bool:
+        """Whether its programs compute on plain integers."""
+        return self.kind == "integers"
+
+    def suits(self, carrier: Carrier) -> bool:
+        """Whether its programs have values on the carrier's elements."""
+        return self.kind == carrier.kind or (self.integers and carrier.kind == "residues")
 
     def __contains__(self, name: str) -> bool:
-        return any(x.name == name for x in self.productions)
+        return any(x.name == name for x in self.productions) or (self.integers and is_literal(name))
 
     def __getitem__(self, name: str) -> Production:
         for production in self.productions:
             if production.name == name:
                 return production
+        if self.integers and is_literal(name):
+            return literal(int(name))
         raise KeyError(f"language {self.name} has no production {name!r}")
 
     def make(self, name: str, *arguments: Program) -> Program:
@@ -84,7 +102,7 @@ class Language:
     def holds(self, program: Program) -> bool:
         """Whether every node of the program is one of the language's productions."""
         names = {x.name for x in self.productions}
-        return all(x.name in names for x in program.nodes())
+        return all(x.name in names or x.name in self for x in program.nodes())
 
 
 def _add(c: Residues, x: Any, y: Any) -> Any:
@@ -227,6 +245,7 @@ _RULES: dict[str, tuple[str, tuple[Production, ...]]] = {
     "ring": ("residues", _RING),
     "field": ("residues", _RING + _FIELD),
     "full": ("residues", _RING + _FIELD + _FULL),
+    "int": ("integers", INTEGER_RULES),
     "group": ("group", _GROUP),
 }
 DEFAULTS = {"residues": "full", "group": "group"}
@@ -246,7 +265,8 @@ def language(name: str, arity: int) -> Language:
     if not 1 <= arity <= MAX_ARITY:
         raise ValueError(f"language: programs have 1 to {MAX_ARITY} inputs, got {arity}")
     kind, rules = _RULES[name]
-    constants = tuple(_constant(value) for value in CONSTANTS) if kind == "residues" else ()
+    make = {"residues": _constant, "integers": literal}.get(kind)
+    constants = tuple(make(value) for value in CONSTANTS) if make else ()
     return Language(name, kind, arity, _variables(arity) + constants + rules)
 
 
@@ -257,4 +277,5 @@ def default_language(carrier: Carrier, arity: int) -> Language:
 
 def language_names(kind: str) -> tuple[str, ...]:
     """The built-in languages for one kind of carrier."""
-    return tuple(name for name, (its_kind, _) in _RULES.items() if its_kind == kind)
+    kinds = {kind, "integers"} if kind == "residues" else {kind}
+    return tuple(name for name, (its_kind, _) in _RULES.items() if its_kind in kinds)

@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Callable
 
 from synth.constants import integer
+from synth.integers import MAX_LITERAL
 from synth.language import VARIABLES, Language
 from synth.program import Production, Program
 
@@ -22,7 +23,7 @@ MAX_DIGITS = 18
 MAX_DEPTH = 200  # deeper trees would exhaust Python's stack when evaluated
 MAX_NODES = 10_000
 
-_OPERATORS: dict[type[ast.operator], str] = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
+_OPERATORS: dict[type[ast.operator], str] = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.Mod: "%"}
 _FUNCTIONS = {"inv": "inverse", "min": "min", "max": "max"}
 _COMPARISONS: dict[type[ast.cmpop], str] = {ast.Eq: "==", ast.Lt: "<"}
 _REFUSALS: dict[type[ast.expr], str] = {
@@ -44,7 +45,7 @@ def parse(text: str, language: Language, *, functions: bool = False) -> Program:
 
     Args:
         text: an expression over the language's variables a..d with integer literals, + - * /, unary + and -,
-            parentheses, and ** with a literal exponent of 0 to 64.
+            parentheses, and ** with a literal exponent of 0 to 64; % where the language has it.
         language: where the productions come from; in a group * composes.
         functions: also allow what else a program prints: inv(x), min(x, y), max(x, y), ``x if test else y`` with a
             test odd(x), x == y or x < y.
@@ -120,6 +121,8 @@ class _Reader:
                 return self.negative(node, operand, depth)
             case ast.BinOp(op=ast.Pow()):
                 return self.power(node, depth)
+            case ast.BinOp(op=ast.Mod()) if "%" not in self.language:
+                raise self.refuse(node)
             case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATORS:
                 return self.make(node, _OPERATORS[type(op)], self.value(left, depth + 1), self.value(right, depth + 1))
             case ast.Call() if self.functions:
@@ -157,6 +160,8 @@ class _Reader:
             raise self.error(node, "only integers may be written out")
         if value >= 10**MAX_DIGITS:
             raise self.error(node, f"an integer may have at most {MAX_DIGITS} digits")
+        if self.language.integers and value > MAX_LITERAL:
+            raise self.error(node, f"an integer may be at most {MAX_LITERAL} in language {self.language.name}")
         if "0" not in self.language:
             raise self.error(node, f"the language {self.language.name} has no constants")
         return integer(self.language, value)

@@ -41,6 +41,7 @@ class Production:
             NONE where every or no value solves; None where there is no such function. For arity 1, ``other`` is unused.
         symbolic: builds the sympy form from the arguments' sympy forms; None where there is none.
         variable: index of the input that it stands for, or None.
+        integers: whether it computes on plain integers, whatever the carrier; see synth/integers.py.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Production:
     inverses: tuple[Inverse | None, ...] = ()
     symbolic: Callable[..., Any] | None = None
     variable: int | None = None
+    integers: bool = False
 
     @property
     def arity(self) -> int:
@@ -115,6 +117,11 @@ class Program:
     def variables(self) -> frozenset[int]:
         """Indices of the inputs that occur in the program's text."""
         return frozenset(x.production.variable for x in self.nodes() if x.production.variable is not None)
+
+    @property
+    def on_integers(self) -> bool:
+        """Whether it computes on plain integers, so that nothing about it follows from algebra modulo m."""
+        return any(x.production.integers for x in self.nodes())
 
     def evaluate(self, inputs: IntArray, carrier: Carrier) -> IntArray:
         """The program's outputs, shape (n,), on ``inputs`` of shape (n, arity) with elements of the carrier."""

@@ -1,8 +1,8 @@
 """Program <-> sympy, the only converter, and the canonical text by which equal programs are recognised.
 
 sympy reads a quotient as a rational function: a/a becomes 1, while the program has inv(0) = 0. The two agree wherever
-no denominator vanishes. Everything else keeps its meaning, so minima and comparisons are handed over unevaluated
-(a < a + 1 is true of numbers, not of residues).
+no denominator vanishes; on integers, x % y wherever y is positive. Everything else keeps its meaning, so minima and
+comparisons are handed over unevaluated (a < a + 1 is true of numbers, not of residues).
 """
 
 from __future__ import annotations
@@ -146,6 +146,8 @@ class _Converter:
         if x.is_Pow and x.exp.is_Integer:
             program = power(self.value(x.base), abs(int(x.exp)), self.language)
             return program if x.exp > 0 else self._inverse(program)
+        if isinstance(x, sympy.Mod):
+            return make("%", *map(self.value, x.args))
         if isinstance(x, sympy.Min | sympy.Max):
             name = "min" if isinstance(x, sympy.Min) else "max"
             first, *rest = sorted(x.args, key=sympy.default_sort_key)
@@ -317,6 +319,8 @@ def canonical(program: Program, carrier: Carrier) -> str:
     """
     if carrier.kind == "group":
         return _reduced_word(program)
+    if program.on_integers:
+        return _structural(program)
     normal = Normal(carrier.size, units=getattr(carrier, "is_prime", False))
     try:
         return normal.text(normal.of(program))

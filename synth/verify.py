@@ -113,10 +113,11 @@ def verify(program: Program, target: Target, *, max_cells: int = MAX_CELLS, z3_s
 def proved_identical(program: Program, target: Target) -> bool:
     """Whether program and formula are one function on the domain by algebra alone, whatever the modulus.
 
-    False proves nothing: a program may be right modulo p and not over Z.
+    False proves nothing: a program may be right modulo p and not over Z. Programs on plain integers are never proved
+    so: there + is no addition of residues.
     """
     formula, carrier = target.formula, target.carrier
-    if formula is None or not isinstance(carrier, Residues):
+    if formula is None or not isinstance(carrier, Residues) or program.on_integers or formula.on_integers:
         return False
     if is_polynomial(program) and is_polynomial(formula):
         return same_rational(program, formula) is True
@@ -182,7 +183,7 @@ def _probe(program: Program, target: Target) -> Verdict | None:
 
 def _by_z3(program: Program, target: Target, seconds: float) -> Verdict:
     """z3 on "some cell of carrier^arity tells program and formula apart"."""
-    if target.formula is None or not isinstance(target.carrier, Residues):
+    if target.formula is None or not isinstance(target.carrier, Residues) or program.on_integers:
         return Verdict("unknown", cells_checked=_PROBES)
     import z3  # late: it costs 0.2 s and hardly any run gets here
 
