@@ -39,11 +39,13 @@ class Normal:
         units: whether every nonzero residue has an inverse, which is what lets powers and inverses cancel.
         inverted: the constants that were divided by: a normal form over the rationals means the program modulo p only
             if p divides none of them.
+        sums: the sums that were inverted, by the generator that stands for each.
     """
 
     modulus: int
     units: bool
     inverted: set[int] = field(default_factory=set[int])
+    sums: dict[str, Terms] = field(default_factory=dict[str, "Terms"])
 
     def of(self, program: Program) -> Terms:
         """The normal form.
@@ -138,9 +140,15 @@ class Normal:
             return {((f"inv({self.text(x)})", 1),): 1}
         scale = self._reciprocal(x[lead])
         if len(x) == 1:
-            return {tuple((g, -e) for g, e in lead): scale}
+            inverse: Terms = {tuple((g, -e) for g, e in lead if g not in self.sums or e >= 0): scale}
+            for generator, exponent in lead:  # the inverse of an inverted sum is the sum
+                for _ in range(-exponent if generator in self.sums else 0):
+                    inverse = self._multiply(inverse, self.sums[generator])
+            return inverse
         monic = self._multiply(x, {(): scale})
-        return {((f"({self.text(monic)})", -1),): scale}
+        generator = f"({self.text(monic)})"
+        self.sums[generator] = monic
+        return {((generator, -1),): scale}
 
     def _reciprocal(self, value: Coefficient) -> Coefficient:
         if self.modulus:
