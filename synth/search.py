@@ -74,11 +74,6 @@ def enumerate_programs(
 
         yield from search_integers(language, examples, meet=False, memory_mib=memory_mib, max_programs=max_programs)
         return
-    if language.integers:
-        from synth.integer_search import search_integers  # which builds on this file
-
-        yield from search_integers(language, examples, meet=False, memory_mib=memory_mib, max_programs=max_programs)
-        return
     points, visited, bound = examples.fingerprint(conditional=False), 0, 1
     while True:
         left = None if max_programs is None else max_programs - visited
@@ -131,11 +126,6 @@ def meet_in_the_middle(
     examples = Examples(carrier, inputs, outputs)
     if (trivial := _without_examples(language, examples)) is not None:
         yield trivial
-        return
-    if language.integers:
-        from synth.integer_search import search_integers  # which builds on this file
-
-        yield from search_integers(language, examples, meet=True, memory_mib=memory_mib, max_programs=max_programs)
         return
     if language.integers:
         from synth.integer_search import search_integers  # which builds on this file
