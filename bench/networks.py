@@ -155,6 +155,7 @@ class _Reader:
         program = self._program_of(reading) if shown and reading is not None else None
         self.work = {"steps": float(point.step), "flops": point.flops}
         notes: dict[str, str | float] = {"train_accuracy": point.accuracy, "train_loss": point.loss}
+        notes["attempts"] = float(point.attempt + 1)
         if ended:
             notes["cause"] = point.cause or "law accepted"
         if reading is not None:

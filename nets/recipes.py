@@ -16,9 +16,10 @@ class Recipe:
     Attributes:
         rate: AdamW's step size after the warm-up.
         decay: decoupled weight decay, per unit of step size.
-        steps: the budget of gradient steps; training may end earlier on its own evidence.
+        steps: the gradient steps of one attempt; training may end earlier on its own evidence.
+        attempts: how often to start, each time from fresh weights, until an attempt settles.
         warmup: steps over which the rate rises from 0.
-        cooldown: share of the budget, at its end, over which the rate falls linearly to 0.
+        cooldown: share of an attempt, at its end, over which the rate falls linearly to 0.
         betas: AdamW's.
         window: the answer is the running mean of the weights over the last ``step / window`` steps or so; 0 turns the
             mean off.
@@ -30,19 +31,20 @@ class Recipe:
     rate: float
     decay: float
     steps: int
+    attempts: int = 1
     warmup: int = 10
     cooldown: float = 0.3
     betas: tuple[float, float] = (0.9, 0.98)
     window: float = 8.0
-    settle: float = 0.5
+    settle: float = 0.4
     batch: int = 1 << 15
 
 
 def widths(name: str, size: int, arity: int, n: int) -> dict[str, int | float]:
     """The architecture's options under the ``fast`` recipe."""
     if name == "bilinear":
-        # With this many examples a cell the shared rows cannot serve memorising: see nets/bilinear.py.
-        return {"h": 256, "shared": 1.0 if n >= 0.4 * size**arity else 0.0}
+        # With this many examples a token the shared rows cannot serve memorising: see nets/bilinear.py.
+        return {"h": 256, "shared": 0.3 if n >= 22 * size ** (arity - 1) else 0.0}
     if name == "transformer":
         return {"attention": 0.3}
     return {}
@@ -57,7 +59,9 @@ def fast(architecture: Architecture, n: int) -> Recipe:
     """
     if architecture.name == "bilinear":
         return Recipe(rate=0.1, decay=2.0, steps=_affordable(architecture, n, 2.5e11, 600, 1500))
-    return Recipe(rate=0.01, decay=2.0, steps=_affordable(architecture, n, 1.5e11, 500, 1200))
+    # A transformer finds the structure soon or not at all: two short attempts beat a long one.
+    steps = int(min(1000, max(300, 16000 * architecture.size ** (architecture.arity - 1) / n)))
+    return Recipe(rate=0.02, decay=2.0, steps=steps, attempts=2, cooldown=1.0)
 
 
 def _affordable(architecture: Architecture, n: int, flops: float, least: int, most: int) -> int:

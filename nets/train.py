@@ -10,10 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nets.models import Architecture, Network, fresh, tokens
+from nets.models import Architecture, Network, tokens
 from nets.optimise import AdamW
 from nets.recipes import Recipe
 from synth.carrier import IntArray
+
+SURE = 0.1  # of the median margin, that the narrowest must have: networks stuck at .995 have answers far below that
 
 
 class Diverged(Exception):
@@ -25,7 +27,8 @@ class Checkpoint:
     """Training so far.
 
     Attributes:
-        step: gradient steps done.
+        step: gradient steps done, in all attempts together.
+        attempt: 0 for the first weights, 1 after the first fresh start, ...
         rate: the current step size.
         loss, accuracy: of the last step's batch, before that step's update, by the weights being trained.
         flops: floating-point operations so far, forward and backward.
@@ -36,6 +39,7 @@ class Checkpoint:
     """
 
     step: int
+    attempt: int
     rate: float
     loss: float
     accuracy: float
@@ -63,7 +67,8 @@ def train(
         architecture, recipe: what and how.
         inputs, labels: the examples, shapes (n, arity) and (n,), n at least 1.
         seed: decides the first weights and the order of minibatches, and nothing else is random.
-        watched: cells without labels, shape (k, arity), whose answers must settle; None turns that rule off.
+        watched: cells without labels, shape (k, arity), whose answers must settle; None turns that rule off, and
+            fresh starts with it.
         noise: the declared share of wrong labels: that many examples need not be fitted before the run may settle.
 
     Raises:
@@ -73,59 +78,74 @@ def train(
     n = len(labels)
     if n == 0:
         raise ValueError(f"train: {architecture.name} needs at least one example, got none")
-    start = fresh(architecture, seed, device)
-    optimiser = AdamW(start.weights, recipe.betas, recipe.decay)
-    network = Network(architecture, optimiser.averages if recipe.window else optimiser.weights)
+    generator = torch.Generator().manual_seed(seed)
     x, y = tokens(inputs, device), torch.from_numpy(np.ascontiguousarray(labels)).to(device)
-    batches = _batches(x, y, recipe.batch, seed)
-    differentiate = architecture.differentiate(optimiser.weights, optimiser.gradients, min(n, recipe.batch))
+    batches = _batches(x, y, recipe.batch, torch.Generator().manual_seed(seed + 1))
     fitted = 1 - noise - 3 * (noise * (1 - noise) / n) ** 0.5
     flops = 3 * architecture.flops() * min(n, recipe.batch)
-    settled = Settling(watched, recipe.settle) if watched is not None and recipe.settle else None
-
-    loss, hits, size, rate, at = torch.tensor(0.0), torch.tensor(0), n, 0.0, 0
-    while at < recipe.steps:
-        target = min(at + max(5, at // 16), recipe.steps)
-        with torch.no_grad(), flushing_denormals():
-            for step in range(at + 1, target + 1):
-                bx, by = next(batches)
-                loss, hits = differentiate(bx, by)
-                rate, size = _rate(recipe, step), len(by)
-                optimiser.update(rate)
-                if recipe.window:
-                    optimiser.average(recipe.window)
-        at = target
-        if not torch.isfinite(loss):
-            raise Diverged(f"{architecture.name}: the training loss is {float(loss)} at step {at}")
-        accuracy = int(hits) / size
-        done = settled is not None and settled.step(network, at) and accuracy >= fitted
-        cause = "settled" if done else "budget" if at == recipe.steps else ""
-        since = settled.since if settled is not None else at
-        yield Checkpoint(at, rate, float(loss), accuracy, flops * at, network, since, bool(cause), cause)
-        if done:
-            return
+    attempts = recipe.attempts if watched is not None and recipe.settle else 1
+    for attempt in range(attempts):
+        start = {name: weight.to(device) for name, weight in architecture.start(generator).items()}
+        optimiser = AdamW(start, recipe.betas, recipe.decay)
+        network = Network(architecture, optimiser.averages if recipe.window else optimiser.weights)
+        differentiate = architecture.differentiate(optimiser.weights, optimiser.gradients, min(n, recipe.batch))
+        settling = Settling(watched, recipe.settle) if watched is not None and recipe.settle else None
+        before = attempt * recipe.steps
+        loss, hits, size, rate, at = torch.tensor(0.0), torch.tensor(0), n, 0.0, 0
+        while at < recipe.steps:
+            target = min(at + max(5, at // 16), recipe.steps)
+            with torch.no_grad(), flushing_denormals():
+                for step in range(at + 1, target + 1):
+                    bx, by = next(batches)
+                    loss, hits = differentiate(bx, by)
+                    rate, size = _rate(recipe, step), len(by)
+                    optimiser.update(rate)
+                    if recipe.window:
+                        optimiser.average(recipe.window)
+            at = target
+            if not torch.isfinite(loss):
+                raise Diverged(f"{architecture.name}: the training loss is {float(loss)} at step {before + at}")
+            accuracy = int(hits) / size
+            settled = settling is not None and settling.step(network, at, before) and accuracy >= fitted
+            over = at == recipe.steps and attempt == attempts - 1
+            since = before + (settling.since if settling is not None else at)
+            cause = "settled" if settled else "budget" if over else ""
+            yield Checkpoint(
+                before + at, attempt, rate, float(loss), accuracy, flops * (before + at), network, since,
+                bool(cause), cause,
+            )  # fmt: skip
+            if settled:
+                return
 
 
 class Settling:
-    """Whether answers have stopped changing: they ask for no label, so a method may end on them.
+    """Whether answers have stopped changing and are all given by a margin: a rule that asks for no label.
 
-    A network that still generalises from one step to the next changes its answers somewhere among thousands of cells.
+    A network that still learns to generalise changes its answers somewhere among thousands of cells, and one that is
+    stuck with a few of them wrong gives those, or others near by, by a hair.
     """
 
     def __init__(self, cells: IntArray, share: float) -> None:
         self.cells, self.share, self.since = cells, share, 0
         self._answers: IntArray | None = None
 
-    def step(self, network: Network, at: int) -> bool:
-        """Look again at step ``at``; True once nothing has changed for ``share`` of the steps before the last change.
+    def step(self, network: Network, at: int, before: int = 0) -> bool:
+        """Look again at step ``at`` of an attempt, ``before`` steps after the run's beginning.
 
-        Ten steps more are asked of the very first.
+        Returns:
+            Whether nothing has changed for ``share`` of the attempt's steps up to the last change (and 10 more, and a
+            fifth of the run's), and the narrowest margin between a best and a second-best logit is at least ``SURE`` of
+            the median margin.
         """
         answers = network.predict(self.cells)
         if self._answers is None or not np.array_equal(answers, self._answers):
             self.since = at
         self._answers = answers
-        return at >= self.since * (1 + self.share) + 10
+        if at - self.since < max(self.share * self.since, 0.2 * (before + self.since)) + 10:
+            return False
+        best = np.partition(network.logits(self.cells), -2, axis=1)
+        margins = best[:, -1] - best[:, -2]
+        return bool(margins.min() >= SURE * np.median(margins))
 
 
 def _rate(recipe: Recipe, step: int) -> float:
@@ -133,12 +153,11 @@ def _rate(recipe: Recipe, step: int) -> float:
     return recipe.rate * min(1.0, step / recipe.warmup, left)
 
 
-def _batches(x: Tensor, y: Tensor, batch: int, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """All examples every time, or shuffled parts of at most ``batch``."""
+def _batches(x: Tensor, y: Tensor, batch: int, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+    """All examples every time, or shuffled parts of ``batch``."""
     if len(y) <= batch:
         while True:
             yield x, y
-    generator = torch.Generator().manual_seed(seed + 1)
     while True:
         order = torch.randperm(len(y), generator=generator).to(y.device)
         for part in order.split(batch):

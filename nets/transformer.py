@@ -28,7 +28,7 @@ class Transformer(Architecture):
     h: int = 128
     heads: int = 4
     attention: float = 1.0  # factor on the attention scores; below 1 the heads start out looking everywhere
-    focus: float = 0.0  # by how much the score of its own input is raised, at first, in the heads of the second half
+    place: float = 1.0  # factor on the first positions; above 1 each head starts out preferring one of them
     name: ClassVar[str] = "transformer"
     arities: ClassVar[range] = range(2, 5)
 
@@ -43,9 +43,9 @@ class Transformer(Architecture):
 
     def start(self, generator: torch.Generator) -> dict[str, Tensor]:
         d, h, size = self.d, self.h, self.size
-        weights = {
+        return {
             "E": normal(generator, size, d, scale=d**-0.5),
-            "P": normal(generator, self.arity, d, scale=d**-0.5),
+            "P": normal(generator, self.arity, d, scale=self.place * d**-0.5),
             "e": normal(generator, 1, d, scale=d**-0.5),
             **{name: normal(generator, d, d, scale=d**-0.5) for name in "KQVO"},
             "M": normal(generator, d, h, scale=d**-0.5),
@@ -53,12 +53,6 @@ class Transformer(Architecture):
             "N": normal(generator, h, d, scale=h**-0.5),
             "W": normal(generator, d, size, scale=d**-0.5),
         }
-        # Heads that look everywhere treat all inputs alike, which suits a + b; heads that look at one suit a - b.
-        raised = torch.zeros(self.arity, self.heads)
-        for head in range(self.heads // 2, self.heads):
-            raised[head % self.arity, head] = self.focus
-        weights["P"] += raised @ torch.linalg.pinv(self._query(weights)[1])
-        return weights
 
     def _placed(self, weights: Weights) -> Tensor:
         """Each token at each position, then "=": (arity * size + 1, d)."""

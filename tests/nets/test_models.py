@@ -17,7 +17,7 @@ KINDS = [
     ("bilinear", 4, {"h": 12}),
     ("transformer", 2, {"d": 8, "h": 12}),
     ("transformer", 3, {"d": 8, "h": 12, "heads": 2, "attention": 0.3}),
-    ("transformer", 4, {"d": 8, "h": 12, "focus": 2.0}),
+    ("transformer", 4, {"d": 8, "h": 12, "place": 4.0}),
 ]
 
 
