@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import product
 from typing import TypeAlias
 
 import numpy as np
@@ -22,14 +21,12 @@ from synth.lanes import Keys, Lanes, Words
 from synth.language import Language
 from synth.language import language as named_language
 from synth.program import Production, Program, Sort
-from synth.ranking import KeyPool, first_of_each
+from synth.ranking import first_of_each
 from synth.shelf import LEAF, Shelf
+from synth.tiles import BLOCK, NOTICE, build_level, tiles
 
 MEMORY_MIB = 1024
 _SMALL = 1 << 17  # candidates that are built in one go, by gathering
-_BLOCK = 1 << 15  # words that stay in cache
-_CHUNK = 1 << 22  # candidates that are sorted at a time, at least
-_NOTICE = 1 << 20  # candidates between two moments at which a caller may stop
 
 _Fill: TypeAlias = Callable[[Words], Words]
 
@@ -346,7 +343,7 @@ class Bank:
                 ]
                 firsts = [self.shelves[s].offsets[c] for s, c in zip(rule.arguments, levels, strict=True)]
                 triangle = rule.commutes and levels[0] == levels[1]
-                for ranges, order in _tiles([x.shape[1] for x in values], triangle):
+                for ranges, order in tiles([x.shape[1] for x in values], triangle):
                     shaped: list[Words] = []
                     for i, (start, stop) in enumerate(ranges):
                         shape = [values[i].shape[0]] + [1] * len(order)
@@ -380,31 +377,11 @@ class Bank:
     def _sweep_keys(self, sort: Sort, bits: int) -> Iterator[int]:
         """Build one level as its sorted keys alone."""
         shelf = self.shelves[sort]
-        pool = KeyPool(self._sorted(sort), shelf.spare)
-        left = int(self._work(sort, bits, bits)) + _BLOCK
-        since, notice = 0, 0
-        for _, words in self._blocks(sort, bits):
-            keys = self.lanes.keys(words)
-            count = len(keys)
-            most = max(_CHUNK, 3 * pool.old)
-            if pool.room < count or since + count > most:
-                if since > most // 2:
-                    pool.merge()
-                    since = 0
-                wanted = max(count, min(left, most))
-                if not self._fits(8 * (pool.used + wanted)):
-                    return
-                pool.reserve(wanted)
-            pool.add(keys)
-            since, notice, left = since + count, notice + count, left - count
-            if notice > _NOTICE:
-                self.candidates += notice
-                notice = 0
-                yield self.deepest
-        self.candidates += notice
-        pool.merge()
-        new, shelf.known, shelf.spare = pool.close()
-        shelf.extend_keys(bits, new)
+        shelf.known = self._sorted(sort)
+        keys = (self.lanes.keys(words) for _, words in self._blocks(sort, bits))
+        for done in build_level(shelf, bits, keys, int(self._work(sort, bits, bits)) + BLOCK, self._fits):
+            self.candidates += done
+            yield self.deepest
 
     def _sorted(self, sort: Sort) -> Keys:
         known = self.shelves[sort].sort_known()
@@ -416,7 +393,7 @@ class Bank:
         """Build one level with its words and what made them."""
         shelf = self.shelves[sort]
         known = self._sorted(sort)
-        expected = int(self._work(sort, bits, bits) * 1.01) + _BLOCK
+        expected = int(self._work(sort, bits, bits) * 1.01) + BLOCK
         if not self._fits(8 * (4.0 * expected + 2 * len(known))):
             return
         parts: list[Keys] = []
@@ -426,7 +403,7 @@ class Bank:
             parts.append(self.lanes.keys(words))
             blocks.append(block)
             notice += len(parts[-1])
-            if notice > _NOTICE:
+            if notice > NOTICE:
                 self.candidates += notice
                 notice = 0
                 yield self.deepest
@@ -491,7 +468,9 @@ class Bank:
         if outputs.size and (outputs.min() < 0 or outputs.max() >= self.carrier.size):
             raise ValueError(f"Bank.find: outputs must be elements 0..{self.carrier.size - 1} of {self.carrier.name}")
         words = self.lanes.pack(outputs)
-        return self.shelves[self.sort].find(words, self.lanes.keys(words))
+        found = self.shelves[self.sort].find(words, self.lanes.keys(words))
+        # Within a level, values may be complete while its conditions still grow: they count from ``deepest`` on.
+        return np.where(found < len(self), found, -1)
 
     def outputs(self, indices: IntArray) -> IntArray:
         """The behaviours themselves, shape (q, points), by index."""
@@ -540,29 +519,3 @@ class Bank:
             if len(hits):
                 return block.position, [int(x[0]) for x in block.arguments(hits[:1])]
         raise AssertionError(f"Bank: no program for behaviour {index}")
-
-
-def _tiles(sizes: list[int], triangle: bool) -> Iterator[tuple[tuple[tuple[int, int], ...], tuple[int, ...]]]:
-    """Cut a box of candidates into blocks: the range along each axis, and the axes from the slowest to the fastest.
-
-    The longest axis is the fastest, as broadcasts like it. A triangle (of two equal axes) is cut into strips of rows
-    from the diagonal on.
-    """
-    if triangle:
-        start, size = 0, sizes[0]
-        while start < size:
-            stop = min(size, start + max(1, _BLOCK // (size - start)))
-            for column in range(start, size, _BLOCK):
-                yield ((start, stop), (column, min(size, column + _BLOCK))), (0, 1)
-            start = stop
-        return
-    order = tuple(sorted(range(len(sizes)), key=sizes.__getitem__))
-    steps, left = [0] * len(sizes), _BLOCK
-    for i in reversed(order):
-        steps[i] = min(sizes[i], left)
-        left = max(1, left // steps[i])
-    for starts in product(*(range(0, sizes[i], steps[i]) for i in order)):
-        ranges: list[tuple[int, int]] = [(0, 0)] * len(sizes)
-        for i, start in zip(order, starts, strict=True):
-            ranges[i] = (start, min(sizes[i], start + steps[i]))
-        yield tuple(ranges), order

@@ -2,8 +2,8 @@
 
 If a bank has every program of at most C bits, it has both arguments of every program of at most C + margin bits, where
 the margin is what a production adds at least to its dearer argument (6 bits in ``ring``: an operator and a variable).
-So it is enough to ask of each production which behaviours of the bank give the target: the cheaper argument is tried and the
-dearer looked up; a single argument is tried; minima, maxima and conditionals are put together from sets of points.
+So it is enough to ask of each production which behaviours of the bank give the target: the cheaper argument is tried,
+the dearer looked up; a single argument is tried; minima, maxima and conditionals are put together from sets of points.
 """
 
 from __future__ import annotations

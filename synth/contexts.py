@@ -6,7 +6,7 @@ for each residual behaviour, the cheapest. A behaviour that is in the bank and a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,25 +14,29 @@ import numpy as np
 from synth.bank import Bank
 from synth.carrier import IntArray
 from synth.grammar import cheapest
-from synth.kernels import Gatherer
+from synth.kernels import Gatherer, Prepare
 from synth.lanes import Keys, Words
 from synth.program import Program
 from synth.ranking import first_of_each
-from synth.solvers import solvers
+from synth.shelf import Shelf
+from synth.solvers import Solver, solvers
+from synth.tiles import BLOCK, build_level, tiles
 
 _SIDES = ((0, "parent"), (1, "other"))
 _NO_KEY = np.uint64(1)
+_NO_KEYS = np.array([1], dtype=np.uint64)
 
 
 class Contexts:
     """Contexts whose other arguments are in the bank, the empty one first.
 
-    The newest are raw: some may have equal residuals. They are sorted out when they are needed, as often they are not.
+    The newest may be raw: some have equal residuals. They are sorted out when they are needed, as often they are not.
 
     Attributes:
         deepest: bits up to which contexts were made, of what the bank had then.
-        keys, bits: of the residuals of contexts that are sorted out, and the contexts' own bits, ascending.
-        raw_keys: of those that are not, in no order; odd where there is no residual.
+        shelf: the residuals that are sorted out, by the contexts' own bits. A residual's origin is its solver, and its
+            arguments are the context around it and the other argument's index in the bank.
+        raw_keys: keys of the residuals that are not, in no order; odd where there is no residual.
         evaluated: how many residuals were computed.
         stride: how many bits a context has at least more than the one around it.
     """
@@ -44,23 +48,24 @@ class Contexts:
         self.stride = min((x.rule.bits + least * (x.rule.arity - 1) for x in self.solvers), default=1)
         self.deepest = 0
         self.evaluated = 0
-        self._words = target
-        self.keys: Keys = bank.lanes.keys(target)
-        self.bits: IntArray = np.zeros(1, dtype=np.int64)
-        self.raw_keys: Keys = self.keys[:0]
+        self.shelf = Shelf(bank.lanes, 2)
+        self.shelf.offsets = [0]
+        none = np.full(1, -1)
+        self._target = bank.lanes.keys(target)
+        self.shelf.extend(target, self._target, np.zeros(1, dtype=np.int64), none, none.repeat(2)[:, None], 0)
+        self.raw_keys: Keys = self._target[:0]
         self._raw: list[_Part] = []
-        self._empty: IntArray = np.empty(0, dtype=np.int64)
-        self._solver: IntArray = np.full(1, -1)
-        self._parent: IntArray = np.full(1, -1)
-        self._other: IntArray = np.full(1, -1)
-        self._offsets: IntArray = np.array([0, 1])
         self._solver_bits: IntArray = np.array([x.rule.bits for x in self.solvers], dtype=np.int64)
         self._families = np.array([*(x.family for x in self.solvers), "root"])
+        self._prepared: dict[tuple[str, int, Prepare], Words] = {}
+
+    def __len__(self) -> int:
+        return len(self.shelf) + len(self.raw_keys)
 
     def work(self, high: int) -> float:
         """How many residuals it takes to get to ``high`` bits, with what the bank has."""
         self.sort_out()
-        counts = np.diff(self._offsets).astype(np.float64)
+        counts = self.shelf.counts()
         pairs = np.convolve(counts, self.bank.shelves["value"].counts())
         total = 0.0
         for x in self.solvers:
@@ -68,16 +73,17 @@ class Contexts:
             total += float(source[max(self.deepest + 1 - x.rule.bits, 0) : max(high + 1 - x.rule.bits, 0)].sum())
         return total
 
+    # A few levels at a time
+
     def extend(self, high: int) -> None:
         """Make the contexts of more than ``deepest`` and at most ``high`` bits; at most ``stride`` bits further."""
         self.sort_out()
         low = self.deepest + 1
         assert high < low + self.stride
-        shelf = self.bank.shelves["value"]
-        gatherer = Gatherer({"parent": self._words, "other": shelf.words})
+        gatherer = Gatherer({"parent": self.shelf.words, "other": self.bank.shelves["value"].words})
         parts: list[_Part] = []
         group: tuple[int, int, str] | None = None
-        parent = other = self._empty
+        parent = other = self.shelf.bits[:0]
         for number, solver in enumerate(self.solvers):  # those of one group come together
             if group != (group := (solver.rule.arity, solver.rule.bits, solver.family)):
                 parent, other = self._pairs(*group, low, high)
@@ -96,57 +102,134 @@ class Contexts:
             parts.append(_Part(number, parent, other, answer, keys))
         self.deepest = high
         self._raw = parts
-        self.raw_keys = np.concatenate([x.keys for x in parts]) if parts else self.keys[:0]
+        self.raw_keys = np.concatenate([x.keys for x in parts]) if parts else self.raw_keys[:0]
 
     def sort_out(self) -> None:
         """Of raw contexts with equal residuals keep the cheapest."""
         parts, self._raw = self._raw, []
-        if parts:
-            sizes = [len(x.keys) for x in parts]
-            solver = np.repeat(np.array([x.solver for x in parts]), sizes)
-            parent = np.concatenate([x.parent for x in parts])
-            other = np.concatenate([x.other for x in parts])
-            bits = self._bits_of(solver, parent, other)
-            known = np.append(self.keys, _NO_KEY)
-            new = first_of_each(known, self.raw_keys, bits)
-            words = np.concatenate([x.words for x in parts], axis=1)
-            self._words = np.concatenate([self._words, words.take(new, axis=1)], axis=1)
-            self.keys = np.concatenate([self.keys, self.raw_keys[new]])
-            self.bits = np.concatenate([self.bits, bits[new]])
-            self._solver = np.concatenate([self._solver, solver[new]])
-            self._parent = np.concatenate([self._parent, parent[new]])
-            self._other = np.concatenate([self._other, other[new]])
-            self.raw_keys = self.keys[:0]
-        if len(self._offsets) < self.deepest + 2:
-            self._offsets = np.searchsorted(self.bits, np.arange(self.deepest + 2))
+        if not parts:
+            while self.shelf.closed < self.deepest:
+                self.shelf.extend_keys(0, self._target[:0])
+            return
+        sizes = [len(x.keys) for x in parts]
+        solver = np.array([x.solver for x in parts]).repeat(sizes)
+        parent = np.concatenate([x.parent for x in parts])
+        other = np.concatenate([x.other for x in parts])
+        bits = self._bits_of(solver, parent, other)
+        known = np.concatenate([self.shelf.keys, _NO_KEYS])
+        new = first_of_each(known, self.raw_keys, bits)
+        words = np.concatenate([x.words for x in parts], axis=1).take(new, axis=1)
+        made = np.array([parent.take(new), other.take(new)])
+        self.shelf.extend(words, self.raw_keys[new], bits[new], solver[new], made, self.deepest)
+        self.raw_keys = self.raw_keys[:0]
 
     def _bits_of(self, solver: IntArray | int, parent: IntArray, other: IntArray) -> IntArray:
         """The bits of contexts, from what makes them."""
         beside = np.where(other >= 0, self.bank.shelves["value"].bits[other], 0)
-        return self._solver_bits[solver] + self.bits[parent] + beside
+        return self._solver_bits[solver] + self.shelf.bits[parent] + beside
 
     def _pairs(self, arity: int, bits: int, family: str, low: int, high: int) -> tuple[IntArray, IntArray]:
         """Parents and other arguments (-1 for none) whose contexts have ``low`` to ``high`` bits."""
         if arity == 1:
-            start, stop = self._offsets.take([low - bits, high - bits + 1], mode="clip").tolist()
+            start, stop = self.shelf.places.take([low - bits, high - bits + 1], mode="clip").tolist()
             return np.arange(start, stop), np.full(stop - start, -1)
         shelf = self.bank.shelves["value"]
-        stop = int(self._offsets.take(max(0, high + 1 - bits), mode="clip"))
-        around = self.bits[:stop] + bits
+        stop = int(self.shelf.places.take(max(0, high + 1 - bits), mode="clip"))
+        around = self.shelf.bits[:stop] + bits
         lower = shelf.places.take(low - around, mode="clip")
         upper = np.minimum(shelf.places.take((high + 1) - around, mode="clip"), shelf.held)
         counts = np.maximum(upper - lower, 0)
-        if family and high - bits <= self.bank.deepest + self.stride // 2:
-            counts[self._families[self._solver[:stop]] == family] = 0  # a dearer argument in the bank does as well
+        if family and high - bits <= self.bank.deepest:
+            # A dearer argument in the bank does as well.
+            counts[self._families[self.shelf.origin[:stop]] == family] = 0
         parent = np.arange(len(counts)).repeat(counts)
         return parent, np.arange(len(parent)) + (lower + counts - counts.cumsum())[parent]
+
+    # One large level at a time
+
+    def extend_level(self, fits: Callable[[float], bool]) -> Iterator[None]:
+        """Make the contexts of one bit more, held by their keys alone; needs keys that are exact.
+
+        Yields at times, and ends without them where so many bytes do not fit.
+        """
+        self.sort_out()
+        bits = self.deepest + 1
+        keys = (x for _, x in self._blocks(bits))
+        for done in build_level(self.shelf, bits, keys, int(self.work(bits)) + BLOCK, fits):
+            self.evaluated += done
+            yield
+        if self.shelf.closed == bits:
+            self.deepest = bits
+
+    def _blocks(self, bits: int) -> Iterator[tuple[tuple[int, int, int, int], Keys]]:
+        """All contexts of exactly so many bits: solver, first parent, first other argument and how many of those in a
+        row; and keys, that of the target where there is no residual."""
+        bank = self.bank.shelves["value"]
+        for number, solver in enumerate(self.solvers):
+            left = bits - solver.rule.bits
+            for level in range(left + 1):
+                count, beside = self.shelf.count(level), bank.count(left - level)
+                if solver.rule.arity == 1:
+                    if level < left or not count:
+                        continue
+                    result = self._level("parent", level, None)
+                    answer = solver.kernel(result)
+                    yield (number, self.shelf.offsets[level], -1, 1), self._checked(solver, answer, result)
+                    continue
+                if not count or not beside:
+                    continue
+                sides = [("parent", level), ("other", left - level)]
+                plain = [self._level(*side, None) for side in sides]
+                ready = [self._level(*side, fill) for side, fill in zip(sides, solver.kernel.prepare, strict=True)]
+                for ((a, b), (c, d)), order in tiles([count, beside], False):
+                    first = (slice(None), slice(a, b), None) if order == (0, 1) else (slice(None), None, slice(a, b))
+                    second = (slice(None), None, slice(c, d)) if order == (0, 1) else (slice(None), slice(c, d), None)
+                    answer = solver.kernel.apply(ready[0][first], ready[1][second])
+                    keys = self._checked(solver, answer, plain[0][first], plain[1][second])
+                    if order != (0, 1):
+                        keys = keys.T
+                    place = self.shelf.offsets[level] + a, bank.offsets[left - level] + c
+                    yield (number, *place, d - c), keys.reshape(-1)
+
+    def _checked(self, solver: Solver, answer: Words, *arguments: Words) -> Keys:
+        keys = self.bank.lanes.keys(answer)
+        if solver.check is not None:
+            keys = np.where(solver.check(answer, *arguments), keys, self._target)
+        return keys
+
+    def _level(self, side: str, level: int, fill: Prepare | None) -> Words:
+        shelf = self.shelf if side == "parent" else self.bank.shelves["value"]
+        if fill is None:
+            return shelf.level(level)
+        if (side, level, fill) not in self._prepared:
+            self._prepared[side, level, fill] = fill(np.ascontiguousarray(shelf.level(level)))
+        return self._prepared[side, level, fill]
+
+    @property
+    def bytes(self) -> int:
+        return self.shelf.bytes + sum(x.nbytes for x in self._prepared.values())
+
+    # Reading
 
     def program(self, index: int, filler: Program) -> Program:
         """The context of that index with a program in its hole."""
         while index > 0:
-            filler = self._around(filler, *(int(x[index]) for x in (self._solver, self._other)))
-            index = int(self._parent[index])
+            solver, index, other = self._made(index)
+            filler = self._around(filler, solver, other)
         return filler
+
+    def _made(self, index: int) -> tuple[int, int, int]:
+        """What makes a context: solver, the context around it, the other argument."""
+        if index < self.shelf.held:
+            parent, other = self.shelf.arguments[:, index].tolist()
+            return int(self.shelf.origin[index]), parent, other
+        bits = self.shelf.bits_of(index)
+        wanted = self.shelf.levels[bits][index - self.shelf.offsets[bits]]
+        for (solver, parent, other, row), keys in self._blocks(bits):
+            if len(hits := np.flatnonzero(keys == wanted)):
+                down, along = divmod(int(hits[0]), row)
+                return solver, parent + down, other + along if other >= 0 else -1
+        raise AssertionError(f"Contexts: nothing makes context {index}")
 
     def raw_bits(self, indices: IntArray) -> IntArray:
         """The bits of raw contexts."""

@@ -21,9 +21,10 @@ from synth.examples import Contradiction, Examples, is_conditional
 from synth.language import Language
 from synth.program import Program
 from synth.ranking import meeting
+from synth.shelf import Shelf
 
 MAX_BITS = 1 << 20  # longer than any search will get
-_MOST_CONTEXTS = 1 << 20  # residuals that are computed at a time
+_MOST_CONTEXTS = 1 << 17  # residuals that are computed at a time by gathering
 _MOST_CHECKED = 200  # conditionals that are put to all examples at a time
 
 __all__ = ["Contradiction", "Progress", "enumerate_programs", "meet_in_the_middle"]
@@ -179,6 +180,8 @@ class _Meeting:
         self.bound = 1  # every program that agrees has at least so many bits
         self.wrong: IntArray | None = None
         self.max_programs = max_programs
+        self.memory_mib = memory_mib
+        self._large = self._full = False  # contexts level by level; no more contexts
         self._conditional = conditional_rule(self.bank)
 
     @property
@@ -195,8 +198,7 @@ class _Meeting:
         growth = True
         while (look := self._contexts_are_due(growth)) or growth:
             if look:
-                self.contexts.extend(self._next_depth())
-                self._meet_raw()
+                yield from self._look()
             else:
                 before = self.bank.deepest
                 if self.max_programs is not None:
@@ -213,22 +215,44 @@ class _Meeting:
                 return
 
     def _next_depth(self) -> int:
-        return self.contexts.deepest + self.contexts.stride
+        return self.contexts.deepest + (1 if self._large else self.contexts.stride)
 
     def _contexts_are_due(self, growth: bool) -> bool:
         """Whether to look further down rather than up: the two depths are kept alike, and no further than of use."""
-        high = self._next_depth()
-        if not self.contexts.solvers or (growth and self.contexts.deepest >= self.bank.deepest):
+        contexts, deepest = self.contexts, self.bank.deepest
+        if not contexts.solvers or self._full or (growth and contexts.deepest >= deepest):
             return False
-        if self.best is not None and self.contexts.deepest + self.bank.deepest >= self.best.bits:
+        if self.best is not None and contexts.deepest + deepest >= self.best.bits:
             return False
-        if high > 2 * self.bank.deepest:
+        if self._next_depth() > 2 * deepest:
             return False
-        allowed = _MOST_CONTEXTS if self.max_programs is None else min(_MOST_CONTEXTS, self.max_programs - self.visited)
-        known = len(self.contexts.keys) + len(self.contexts.raw_keys)
-        if known * len(self.bank) * len(self.contexts.solvers) <= allowed:
+        allowed = np.inf if self.max_programs is None else self.max_programs - self.visited
+        if not self._large and len(contexts) * len(self.bank) * len(contexts.solvers) <= min(allowed, _MOST_CONTEXTS):
             return True
-        return self.contexts.work(high) <= allowed
+        work = contexts.work(self._next_depth())
+        if work > _MOST_CONTEXTS and not self._large:
+            self._large = True
+            work = contexts.work(self._next_depth())
+            self._full = not self.bank.lanes.exact
+        return work <= allowed and not self._full
+
+    def _look(self) -> Iterator[Progress]:
+        """Make deeper contexts and fill their holes."""
+        if not self._large:
+            self.contexts.extend(self._next_depth())
+            i, j = meeting(self.bank.shelves["value"].keys, self.contexts.raw_keys)
+            self._check_meetings(self.contexts.raw_bits(j), i, j, self.contexts.raw_program)
+            return
+        before = self.contexts.deepest
+        for _ in self.contexts.extend_level(self._fits):
+            yield self.progress()
+        if self.contexts.deepest > before:
+            self._fill(self.bank.shelves["value"], 0, self.contexts.shelf, before + 1)
+        else:
+            self._full = True
+
+    def _fits(self, more: float) -> bool:
+        return self.contexts.bytes + more <= self.memory_mib // 2 * 2**20
 
     def _certify(self, *, at_last: bool) -> None:
         """Raise the bound by what the roots show, where that settles the matter or nothing else will."""
@@ -257,21 +281,20 @@ class _Meeting:
 
     def _meet(self, deeper_than: int) -> None:
         """Programs from all contexts with behaviours of more than so many bits in their holes."""
-        shelf, contexts = self.bank.shelves["value"], self.contexts
-        contexts.sort_out()
-        first = shelf.offsets[deeper_than + 1]
-        i, j = meeting(shelf.keys[first:], contexts.keys)
-        self._check_meetings(contexts.bits[j], i + first, j, contexts.program)
+        self.contexts.sort_out()
+        self._fill(self.bank.shelves["value"], deeper_than + 1, self.contexts.shelf, 0)
 
-    def _meet_raw(self) -> None:
-        """Programs from the newest contexts with any behaviour of the bank in their holes."""
-        i, j = meeting(self.bank.shelves["value"].keys, self.contexts.raw_keys)
-        self._check_meetings(self.contexts.raw_bits(j), i, j, self.contexts.raw_program)
+    def _fill(self, bank: Shelf, fillers_from: int, contexts: Shelf, contexts_from: int) -> None:
+        """Programs from contexts and behaviours, each of so many bits or more."""
+        first, second = bank.keys_from(fillers_from), contexts.keys_from(contexts_from)
+        i, j = meeting(first, second) if len(first) <= len(second) else meeting(second, first)[::-1]
+        i, j = i + bank.offsets[fillers_from], j + contexts.offsets[contexts_from]
+        self._check_meetings(contexts.bits_at(j), i, j, self.contexts.program)
 
     def _check_meetings(
         self, bits: IntArray, fillers: IntArray, contexts: IntArray, build: Callable[[int, Program], Program]
     ) -> None:
-        bits = bits + self.bank.shelves["value"].bits[fillers]
+        bits = bits + self.bank.shelves["value"].bits_at(fillers)
         for at in np.argsort(bits, kind="stable").tolist():
             if self.best is not None and bits[at] >= self.best.bits:
                 return

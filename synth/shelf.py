@@ -77,6 +77,18 @@ class Shelf:
     def bits_of(self, index: int) -> int:
         return int(np.searchsorted(self.offsets, index, side="right")) - 1
 
+    def bits_at(self, indices: IntArray) -> IntArray:
+        """The bits of behaviours by index."""
+        return np.searchsorted(self.places, indices, side="right") - 1
+
+    def keys_from(self, bits: int) -> Keys:
+        """The keys of all behaviours of so many bits or more, by index."""
+        start = self.offsets[bits]
+        levels = [keys for level, keys in sorted(self.levels.items()) if level >= bits]
+        if start >= self.held and len(levels) == 1:
+            return levels[0]
+        return np.concatenate([self.keys[start:], *levels]) if levels else self.keys[start:]
+
     def extend(
         self, words: Words, keys: Keys, bits: IntArray, origin: IntArray, arguments: IntArray, closed: int
     ) -> None:

@@ -58,7 +58,7 @@ def name_of(case: tuple) -> str:
 @pytest.mark.parametrize("small", [1 << 17, 0], ids=["gathered", "swept"])
 def test_the_bank_is_brute_force(case, small, monkeypatch):
     monkeypatch.setattr("synth.bank._SMALL", small)
-    monkeypatch.setattr("synth.bank._BLOCK", 64 if small == 0 else 1 << 15)
+    monkeypatch.setattr("synth.tiles.BLOCK", 64 if small == 0 else 1 << 15)
     name, arity, carrier, count, bits = case
     lang, inputs = language(name, arity), points(carrier, arity, count)
     bank = Bank.build(lang, carrier, inputs, max_bits=bits)

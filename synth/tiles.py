@@ -1,0 +1,80 @@
+"""Large levels: boxes of candidates cut into tiles that stay in cache, and their keys sorted into a shelf."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import product
+from typing import TypeAlias
+
+from synth.lanes import Keys
+from synth.ranking import KeyPool
+from synth.shelf import Shelf
+
+BLOCK = 1 << 15  # candidates in a tile
+NOTICE = 1 << 20  # candidates between two moments at which a caller may stop
+_CHUNK = 1 << 22  # candidates that are sorted at a time, at least
+
+Ranges: TypeAlias = tuple[tuple[int, int], ...]
+
+
+def build_level(
+    shelf: Shelf, bits: int, blocks: Iterable[Keys], expected: int, fits: Callable[[float], bool]
+) -> Iterator[int]:
+    """Put the new ones among keys on the shelf as its level of ``bits`` bits, by their keys alone.
+
+    Args:
+        blocks: the candidates' keys.
+        expected: how many candidates there are, about.
+        fits: whether so many more bytes may be used. Where it says no, nothing is put on the shelf.
+
+    Yields:
+        Numbers of candidates that have been seen since the last time.
+    """
+    pool = KeyPool(shelf.sort_known(), shelf.spare)
+    left, since, notice = expected, 0, 0
+    most = max(_CHUNK, 3 * pool.old)
+    for keys in blocks:
+        count = len(keys)
+        if pool.room < count or since + count > most:
+            if since > most // 2:
+                pool.merge()
+                since = 0
+            wanted = max(count, min(left, most))
+            if not fits(8 * (pool.used + wanted)):
+                return
+            pool.reserve(wanted)
+        pool.add(keys)
+        since, notice, left = since + count, notice + count, left - count
+        if notice > NOTICE:
+            yield notice
+            notice = 0
+    pool.merge()
+    new, shelf.known, shelf.spare = pool.close()
+    shelf.extend_keys(bits, new)
+    yield notice
+
+
+def tiles(sizes: list[int], triangle: bool) -> Iterator[tuple[Ranges, tuple[int, ...]]]:
+    """Cut a box of candidates into blocks: the range along each axis, and the axes from the slowest to the fastest.
+
+    The longest axis is the fastest, as broadcasts like it. A triangle (of two equal axes) is cut into strips of rows
+    from the diagonal on.
+    """
+    if triangle:
+        start, size = 0, sizes[0]
+        while start < size:
+            stop = min(size, start + max(1, BLOCK // (size - start)))
+            for column in range(start, size, BLOCK):
+                yield ((start, stop), (column, min(size, column + BLOCK))), (0, 1)
+            start = stop
+        return
+    order = tuple(sorted(range(len(sizes)), key=sizes.__getitem__))
+    steps, left = [0] * len(sizes), BLOCK
+    for i in reversed(order):
+        steps[i] = min(sizes[i], left)
+        left = max(1, left // steps[i])
+    for starts in product(*(range(0, sizes[i], steps[i]) for i in order)):
+        ranges: list[tuple[int, int]] = [(0, 0)] * len(sizes)
+        for i, start in zip(order, starts, strict=True):
+            ranges[i] = (start, min(sizes[i], start + steps[i]))
+        yield tuple(ranges), order
