@@ -20,14 +20,16 @@ import msgspec
 import numpy as np
 
 from bench.judge import Ending, judge
+from bench.languages import load_language
 from bench.method import Budget, Candidate, Inapplicable, Method, Problem
 from bench.provenance import provenance
 from bench.record import FaithfulnessRecord, Outcome, ProgramRecord, Record, RunSpec, TraceEntry
 from bench.registry import LoadedTask, load_method, load_task
 from bench.store import Store
 from bench.stream import Stream
+from bench.task import Task
 from synth.carrier import IntArray
-from synth.language import language
+from synth.language import Language
 from synth.program import Program
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ WATCHDOG_EXIT = 1  # faulthandler's exit code
 ERROR_TAIL_LINES = 12
 
 _loaded: dict[str, LoadedTask] = {}  # per worker: a ladder's certificate costs more than most runs
+_languages: dict[tuple[str, str, str, int], Language] = {}  # a user's: what is built on one is kept with it
 _warmed: set[str] = set()
 _frozen_at: dict[str, int] = {}
 
@@ -88,6 +91,18 @@ def _load(spec: RunSpec) -> LoadedTask:
     return loaded
 
 
+def _language(spec: RunSpec, task: Task) -> Language:
+    key = spec.language_ref, spec.language_source, task.carrier.name, task.arity
+    if spec.language_source and key in _languages:
+        return _languages[key]
+    loaded = load_language(spec.language_ref or spec.language, task.carrier, task.arity)
+    if loaded.source != spec.language_source:
+        raise RuntimeError(f"language {spec.language}: its source changed while the run was under way; start again")
+    if spec.language_source:
+        _languages[key] = loaded.language
+    return loaded.language
+
+
 def _run(spec: RunSpec, store: Store, clock: float) -> Record:
     method, params, source = load_method(spec.method_ref)
     if source != spec.method_source:
@@ -100,7 +115,7 @@ def _run(spec: RunSpec, store: Store, clock: float) -> Record:
         inputs=inputs,
         outputs=outputs,
         domain=task.domain,
-        language=language(spec.language, task.arity),
+        language=_language(spec, task),
         noise=spec.noise,
         device=spec.device,
         threads=spec.threads,
@@ -185,7 +200,7 @@ def _conclude(method: Method, problem: Problem, watch: _Observation, record: Rec
     record.extraction_seconds = entry.extraction_seconds
     record.notes = dict(last.notes)
     if last.program is not None:
-        from synth.symbolic import canonical, to_sympy
+        from synth.symbolic import canonical
         from synth.verify import verify
 
         result = verify(last.program, watch.target)
@@ -197,7 +212,7 @@ def _conclude(method: Method, problem: Problem, watch: _Observation, record: Rec
             text=str(last.program),
             form=last.form,
             bits=last.bits if last.bits is not None else float(last.program.bits),
-            sympy=str(to_sympy(last.program)),
+            sympy=_sympy(last.program),
             canonical=canonical(last.program, problem.carrier),
             minimal=last.minimal,
             exact=entry.program_exact,
@@ -213,6 +228,15 @@ def _conclude(method: Method, problem: Problem, watch: _Observation, record: Rec
         record.faithfulness = watch.score(last)
     if last.weights:
         record.weights = store.save_weights(record.run_id, last.weights)
+
+
+def _sympy(program: Program) -> str:
+    """The program as sympy prints it; empty where a user's production has no such form."""
+    from synth.symbolic import to_sympy
+
+    if any(x.production.symbolic is None for x in program.nodes()):
+        return ""
+    return str(to_sympy(program))
 
 
 class _Observation:

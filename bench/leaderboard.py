@@ -65,7 +65,7 @@ def group_of(spec: RunSpec) -> Group:
     return (
         *(tell(value) for value in _common(spec).values()),
         spec.seconds, spec.memory_mib, spec.threads, spec.device, spec.task_version, spec.method_version,
-        spec.method_source, spec.task_fingerprint, spec.verifier_version,
+        spec.method_source, spec.language_source, spec.task_fingerprint, spec.verifier_version,
     )  # fmt: skip
 
 

@@ -10,11 +10,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 from bench.errors import UserError, nearest
+from bench.languages import load_language
 from bench.method import Method
 from bench.record import Outcome, RunSpec
 from bench.registry import LoadedTask, load_method, load_task
 from bench.schedule import Chain, default_grid
-from synth.language import DEFAULTS, language_names
 
 DEFAULT_METHODS = ("enumerate", "mitm", "interpolate", "spectral", "bilinear", "transformer", "bilinear+law", "lookup")
 DEFAULT_SEEDS = 3
@@ -87,9 +87,7 @@ def plan(
     _one_of("--device", device, DEVICES)
     loaded = load_task(task, dict(task_flags))
     carrier, cells = loaded.task.carrier, len(loaded.task.domain)
-    if language is not None:
-        _one_of("--language", language, language_names(carrier.kind))
-    chosen = language or DEFAULTS[carrier.kind]
+    chosen = load_language(language, carrier, loaded.task.arity)
     asked = _sizes(examples, fractions, cells)
     grid = asked or default_grid(cells)
     found = {}
@@ -105,7 +103,8 @@ def plan(
                         task_params=dict(loaded.params), task_fingerprint=loaded.task.fingerprint,
                         method_ref=ref, method=method.name, method_version=method.version, method_params=dict(params),
                         method_source=source, family=method.family, carrier=carrier.name, carrier_size=carrier.size,
-                        cells=cells, language=chosen, n=n, data_seed=seed, method_seed=seed, split=split, noise=noise,
+                        cells=cells, language=chosen.name, language_ref=chosen.ref,
+                        language_source=chosen.source, n=n, data_seed=seed, method_seed=seed, split=split, noise=noise,
                         seconds=float(seconds), memory_mib=memory_mib, threads=threads,
                         device=_device(device) if method.family == "nets" else "cpu",
                     )
@@ -119,7 +118,7 @@ def plan(
             continue
         found[label] = method
         chains.append(Chain(label, specs, adaptive=not asked, trains=method.trains))
-    return Plan(loaded, found, chains, Path(out), grid, not asked, seeds, seconds, noise, split, chosen)
+    return Plan(loaded, found, chains, Path(out), grid, not asked, seeds, seconds, noise, split, chosen.name)
 
 
 def _sizes(examples: Sequence[str | int], fractions: Sequence[str | float], cells: int) -> tuple[int, ...]:

@@ -28,11 +28,12 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
     """All that decides a run's result, and nothing else; two equal specs are one run.
 
     Attributes:
-        task_ref, method_ref: how a worker finds them (a name, ``/path/file.py:fn``, an expression). Not part of the
-            identity: the fingerprint and the source hash are.
+        task_ref, method_ref, language_ref: how a worker finds them (a name, ``/path/file.py:fn``, an expression). Not
+            part of the identity: the fingerprint and the source hashes are. An empty language_ref: the name.
         task_params, method_params: name -> value, as their functions take them.
         task_fingerprint: hash of the task's table, so that an edited file never returns old results.
         method_source: hash of a user method's file; the version for built-in ones.
+        language_source: hash of a user language's file; empty for built-in ones, and then not part of the identity.
         carrier, carrier_size, cells: of the task, so that even a run that never started has a whole row.
         n: examples asked for.
         data_seed, method_seed: of the stream, and of the method's own choices.
@@ -54,6 +55,8 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
     carrier_size: int
     cells: int
     language: str
+    language_ref: str = ""
+    language_source: str = ""
     n: int
     data_seed: int
     method_seed: int
@@ -69,7 +72,9 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
     def run_id(self) -> str:
         """16 hex digits: a hash of the canonical JSON (keys sorted, so blind to the order of flags)."""
         identity = msgspec.structs.asdict(self)
-        del identity["task_ref"], identity["method_ref"]
+        del identity["task_ref"], identity["method_ref"], identity["language_ref"]
+        if not self.language_source:
+            del identity["language_source"]
         identity["seconds"], identity["noise"] = float(self.seconds), float(self.noise)
         return hashlib.sha256(msgspec.json.encode(identity, order="sorted")).hexdigest()[:16]
 

@@ -24,7 +24,7 @@ from bench.method import Method
 from bench.parameters import Value, bind, parameters_of
 from bench.slug import folder_name
 from bench.task import Task, TaskFamily
-from bench.userfile import UserFile, explained, load_file
+from bench.userfile import UserFile, explained, file_parts, load_file
 
 Origin = Literal["built-in", "file", "entry point", "expression"]
 _D = TypeVar("_D", TaskFamily, Method)
@@ -127,7 +127,7 @@ def load_method(ref: str) -> tuple[Method, dict[str, Value], str]:
     head, inline = _split(ref.strip())
     if not head:
         raise UserError(f"no method: expected a name or file.py:name; there are {', '.join(_names(methods))}")
-    parts = _file_parts(head)
+    parts = file_parts(head)
     found, source = _named_method(head) if parts is None else _file_method(*parts)
     parameters = parameters_of(found.run, skip=_METHOD_ARGUMENTS)
     values = bind(found.name, parameters, inline, prefix=f"{found.name}:")
@@ -197,16 +197,6 @@ def _builtin(package: ModuleType, name: str, kind: type[_D]) -> _D:
     raise UserError(f"{module.__name__} declares no {name!r}")
 
 
-def _file_parts(head: str) -> tuple[str, str] | None:
-    """("path/file.py", "name") where the reference is to a file."""
-    match = re.fullmatch(r"(.*\.py)(?::(.*))?", head)
-    if match is None:
-        return None
-    if not match[2]:
-        raise UserError(f"{head}: expected {match[1]}:NAME, with what to take from the file")
-    return match[1], match[2]
-
-
 def _anywhere(value: Value) -> Value:
     """A parameter that refers to a file (--of my.py:mine) as one that does so from every folder."""
     match = re.fullmatch(r"(.*\.py)(:.+)", value) if isinstance(value, str) else None
@@ -230,7 +220,7 @@ def _find_task(head: str) -> _Found:
         return _Found(_builtin(tasks, head, TaskFamily), "built-in", head, head, head)
     if (point := _entry_point("tworoads.tasks", head)) is not None:
         return _Found(_as_family(point.name, _loaded(point)), "entry point", head, head, point.value)
-    if (parts := _file_parts(head)) is not None:
+    if (parts := file_parts(head)) is not None:
         path, name = parts
         file = load_file(path)
         wanted = file[name]

@@ -216,7 +216,7 @@ def command(
     Args:
         task: A name (see --list), file.py:function, or an expression such as "a**2 + 3*b".
         methods: Comma-separated, with parameters after colons: mitm,bilinear:h=256. Default: eight methods.
-        language: Language of the symbolic answers. Default: full for residues, group for groups.
+        language: Language of the symbolic answers, or file.py:name. Default: full for residues, group for groups.
         examples: Numbers of examples, comma-separated. Default: a grid that goes down while it is solved.
         fractions: The same as shares of the cells.
         seeds: Pairs of a data seed and a method seed.

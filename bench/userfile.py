@@ -1,8 +1,9 @@
-"""The only Python that is ever executed because a user named it: a file with a task or a method."""
+"""The only Python that is ever executed because a user named it: a file with a task, a method or a language."""
 
 from __future__ import annotations
 
 import hashlib
+import re
 import sys
 import traceback
 from collections.abc import Generator
@@ -41,6 +42,20 @@ class UserFile:
         if name in declared:
             return declared[name]
         raise UserError(f"{self.path.name} has no {name!r}{nearest(name, [*defined, *declared])}")
+
+
+def file_parts(ref: str) -> tuple[str, str] | None:
+    """("path/file.py", "name") where the reference is to a file, else None.
+
+    Raises:
+        UserError: it is, and names nothing in the file.
+    """
+    match = re.fullmatch(r"(.*\.py)(?::(.*))?", ref)
+    if match is None:
+        return None
+    if not match[2]:
+        raise UserError(f"{ref}: expected {match[1]}:NAME, with what to take from the file")
+    return match[1], match[2]
 
 
 def load_file(text: str) -> UserFile:

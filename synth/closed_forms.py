@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from synth.carrier import IntArray
-from synth.constants import residue
+from synth.constants import has_arithmetic, residue
 from synth.forms import DEPTHS, Form, FormBank, Forms, add_multiples, form_bank, forms_of, majority_form
 from synth.language import Language
 from synth.laws import UNKNOWN, ZERO, Law
@@ -32,7 +32,7 @@ def law_program(law: Law, language: Language, domain: IntArray | None = None) ->
     has an answer for.
     """
     operators = ("+", "-") if law.basis == "additive" else ("*", "/")
-    if language.kind != "residues" or language.arity != law.arity or operators[0] not in language:
+    if not has_arithmetic(language) or language.arity != law.arity or operators[0] not in language:
         return None
     if law.order != (law.carrier.modulus if law.basis == "additive" else law.carrier.modulus - 1):
         return None

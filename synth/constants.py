@@ -66,6 +66,11 @@ def residue(language: Language, value: int, modulus: int) -> Program:
     return _residues(language, modulus)[value]
 
 
+def has_arithmetic(language: Language) -> bool:
+    """Whether polynomials modulo m can be written in the language: it has +, -, * and the constants 0..3."""
+    return language.kind == "residues" and all(name in language for name in ("+", "-", "*", *map(str, CONSTANTS)))
+
+
 def _require_constants(language: Language) -> None:
     if "0" not in language:
         raise ValueError(f"language {language.name} has no constants")

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from synth.constants import integer
 from synth.integers import MAX_LITERAL
 from synth.language import VARIABLES, Language
-from synth.program import Production, Program
+from synth.program import Production, Program, Sort
 
 MAX_TEXT = 2000  # characters that a person may type
 MAX_PRINTED = 20_000  # characters of a printed program, which is what is read with functions=True
@@ -48,7 +48,7 @@ def parse(text: str, language: Language, *, functions: bool = False) -> Program:
             parentheses, and ** with a literal exponent of 0 to 64; % where the language has it.
         language: where the productions come from; in a group * composes.
         functions: also allow what else a program prints: inv(x), min(x, y), max(x, y), ``x if test else y`` with a
-            test odd(x), x == y or x < y.
+            test odd(x), x == y or x < y, and the functions of a user's own productions.
 
     Raises:
         ValueError: one line that names the piece that is not understood.
@@ -89,6 +89,17 @@ def _short(text: str) -> str:
     return repr(text if len(text) <= 60 else text[:57] + "...")
 
 
+def _functions(language: Language, sort: Sort) -> dict[str, str]:
+    """The productions that print as f(x, y) with values for arguments, by the name that they print."""
+    found: dict[str, str] = {}
+    for x in language.of_sort(sort):
+        word = x.template.partition("(")[0]
+        called = f"{word}({', '.join(f'{{{i}}}' for i in range(x.arity))})"
+        if x.arguments and set(x.arguments) == {"value"} and x.template == called and word.isidentifier():
+            found[word] = x.name
+    return found
+
+
 class _Reader:
     """One text being read; every method returns the program of a node or raises with the piece that offends."""
 
@@ -96,6 +107,8 @@ class _Reader:
         self.text = text.strip()
         self.language = language
         self.functions = functions
+        self.value_functions = {**_FUNCTIONS, **_functions(language, "value")}
+        self.condition_functions = {"odd": "odd", **_functions(language, "condition")}
 
     def program(self) -> Program:
         tree = _tree(self.text, MAX_PRINTED if self.functions else MAX_TEXT)
@@ -126,7 +139,7 @@ class _Reader:
             case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATORS:
                 return self.make(node, _OPERATORS[type(op)], self.value(left, depth + 1), self.value(right, depth + 1))
             case ast.Call() if self.functions:
-                return self.call(node, _FUNCTIONS, self.value, depth)
+                return self.call(node, self.value_functions, self.value, depth)
             case ast.IfExp(test=test, body=body, orelse=orelse) if self.functions:
                 parts = (self.condition(test, depth + 1), self.value(body, depth + 1), self.value(orelse, depth + 1))
                 return self.make(node, "if", *parts)
@@ -136,7 +149,7 @@ class _Reader:
     def condition(self, node: ast.expr, depth: int) -> Program:
         match node:
             case ast.Call():
-                return self.call(node, {"odd": "odd"}, self.value, depth)
+                return self.call(node, self.condition_functions, self.value, depth)
             case ast.Compare(left=left, ops=[op], comparators=[right]) if type(op) in _COMPARISONS:
                 parts = (self.value(left, depth + 1), self.value(right, depth + 1))
                 return self.make(node, _COMPARISONS[type(op)], *parts)
@@ -149,7 +162,7 @@ class _Reader:
         names = VARIABLES[: self.language.arity]
         if node.id in set(names):
             return self.language.variable(names.index(node.id))
-        known = [*names, *(_FUNCTIONS if self.functions else ())]
+        known = [*names, *(self.value_functions if self.functions else ())]
         near = difflib.get_close_matches(node.id.lower(), known, n=1, cutoff=0.5)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise self.error(node, f"unknown name; the variables are {', '.join(names)}{hint}")
@@ -164,7 +177,7 @@ class _Reader:
             raise self.error(node, f"an integer may be at most {MAX_LITERAL} in language {self.language.name}")
         if "0" not in self.language:
             raise self.error(node, f"the language {self.language.name} has no constants")
-        return integer(self.language, value)
+        return self.language.make(str(value)) if str(value) in self.language else integer(self.language, value)
 
     def negative(self, node: ast.expr, operand: ast.expr, depth: int) -> Program:
         inner = self.value(operand, depth + 1)  # also refuses what is no integer

@@ -9,7 +9,7 @@ from itertools import product
 import numpy as np
 
 from synth.carrier import IntArray, Residues
-from synth.constants import residue
+from synth.constants import has_arithmetic, residue
 from synth.language import Language
 from synth.program import Program
 from synth.symbolic import power
@@ -54,7 +54,12 @@ class Rational:
         return above * self.carrier.inverses[_evaluate(self.denominator, inputs, p)] % p
 
     def program(self, language: Language) -> Program | None:
-        """The sum of its terms as a program, with the cheapest constants; None for a quotient without "/"."""
+        """The sum of its terms as a program, with the cheapest constants.
+
+        None for a quotient without "/", and in languages without +, -, * and constants of residues.
+        """
+        if not has_arithmetic(language):
+            return None
         above = _sum(self.numerator, language, self.carrier)
         if self.is_polynomial:
             return above

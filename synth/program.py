@@ -34,7 +34,7 @@ class Production:
             Uses only operations that numpy and torch share. For a variable, see ``variable``.
         template: how it prints, with {0}, {1}.. for its arguments.
         precedence: of the printed form; higher binds tighter. ``argument_precedence``: what each argument needs
-            to stand without parentheses.
+            to stand without parentheses; by default nothing, as in f(x, y).
         sort: the nonterminal that it expands.
         commutes: whether its two arguments may be swapped.
         inverses: for each argument a function ``(carrier, result, other) -> values`` that solves for it, with ANY and
@@ -57,6 +57,10 @@ class Production:
     symbolic: Callable[..., Any] | None = None
     variable: int | None = None
     integers: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.argument_precedence:
+            object.__setattr__(self, "argument_precedence", (0,) * len(self.arguments))
 
     @property
     def arity(self) -> int:
