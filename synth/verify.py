@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -183,78 +183,15 @@ def _probe(program: Program, target: Target) -> Verdict | None:
 
 def _by_z3(program: Program, target: Target, seconds: float) -> Verdict:
     """z3 on "some cell of carrier^arity tells program and formula apart"."""
-    if target.formula is None or not isinstance(target.carrier, Residues) or program.on_integers:
+    if target.formula is None or not isinstance(target.carrier, Residues):
         return Verdict("unknown", cells_checked=_PROBES)
-    import z3  # late: it costs 0.2 s and hardly any run gets here
+    from synth.prover import prove_equal  # late: z3 costs 0.2 s to load and hardly any run gets here
 
-    m, prime = target.carrier.modulus, target.carrier.is_prime
-    solver: Any = z3.Solver()
-    solver.set("timeout", max(1, int(seconds * 1000)))
-    inputs = [z3.Int(f"x{i}") for i in range(target.arity)]
-    for x in inputs:
-        solver.add(x >= 0, x < m)
-    fresh: list[Any] = []
-
-    def inverse(y: Any) -> Any:
-        result = z3.Int(f"inverse{len(fresh)}")
-        fresh.append(result)
-        solver.add(result >= 0, result < m)
-        if prime:
-            solver.add(z3.If(y % m == 0, result == 0, (y * result) % m == 1))
-        else:  # a unit's inverse, and 0 for the others
-            other = z3.Int(f"other{len(fresh)}")
-            has = z3.Exists([other], z3.And(other >= 0, other < m, (y * other) % m == 1))
-            solver.add(z3.If(has, (y * result) % m == 1, result == 0))
-        return result
-
-    def term(node: Program) -> Any:
-        if node.production.variable is not None:
-            return inputs[node.production.variable]
-        if not node.arguments:
-            return z3.IntVal(int(node.name) % m)
-        x = [term(argument) for argument in node.arguments]
-        match node.name:
-            case "+":
-                return x[0] + x[1]
-            case "-":
-                return x[0] - x[1]
-            case "*":
-                return x[0] * x[1]
-            case "neg":
-                return -x[0]
-            case "square":
-                return x[0] * x[0]
-            case "/":
-                return x[0] * inverse(x[1])
-            case "inverse":
-                return inverse(x[0])
-            case "min":
-                return z3.If(x[0] % m < x[1] % m, x[0], x[1])
-            case "max":
-                return z3.If(x[0] % m < x[1] % m, x[1], x[0])
-            case "if":
-                return z3.If(x[0], x[1], x[2])
-            case "odd":
-                return (x[0] % m) % 2 == 1
-            case "==":
-                return (x[0] - x[1]) % m == 0
-            case "<":
-                return x[0] % m < x[1] % m
-            case _:
-                raise KeyError(node.name)
-
-    try:
-        solver.add((term(program) - term(target.formula)) % m != 0)
-    except KeyError:  # a user's own production: z3 does not know it
-        return Verdict("unknown", cells_checked=_PROBES)
-    answer = solver.check()
-    if answer == z3.unsat:
+    proved, cell = prove_equal(program, target.formula, target.carrier, target.arity, seconds)
+    if proved:
         return Verdict("correct", "z3", cells_checked=_PROBES)
-    if answer == z3.sat and target.domain is None:
-        model = solver.model()
-        cell = np.array([[model.eval(x, model_completion=True).as_long() for x in inputs]], dtype=np.int64)
-        if program.evaluate(cell, target.carrier)[0] != target.formula.evaluate(cell, target.carrier)[0]:
-            return Verdict("wrong", "z3", _cell(cell[0]), _PROBES)
+    if cell is not None and target.domain is None:
+        return Verdict("wrong", "z3", cell, _PROBES)
     return Verdict("unknown", cells_checked=_PROBES)
 
 
