@@ -79,8 +79,12 @@ class Bank:
         memory_mib: int = MEMORY_MIB,
         max_programs: int | None = None,
         sort: Sort = "value",
+        hold_all: bool = False,
     ) -> None:
-        """An empty bank; ``grow`` fills it. See ``build``."""
+        """An empty bank; ``grow`` fills it. See ``build``.
+
+        With ``hold_all`` the last levels keep their values too, so that ``outputs`` is quick for all.
+        """
         inputs = np.asarray(inputs, dtype=np.int64)
         if inputs.ndim != 2 or len(inputs) < 1 or inputs.shape[1] != language.arity:
             raise ValueError(f"Bank: inputs must have shape (points, {language.arity}), got {inputs.shape}")
@@ -102,7 +106,7 @@ class Bank:
         self._least = cheapest(language)
         self._stride = stride(language)
         self._limits = limits(language, sort, max_bits)
-        self._used = used(language, sort, max_bits)
+        self._used = dict.fromkeys(SORTS, np.inf) if hold_all else used(language, sort, max_bits)
         self._prepared: dict[tuple[Sort, int, _Fill], Words] = {}
         self._programs: dict[tuple[Sort, int], Program] = {}
         self._swept: dict[tuple[Sort, int], tuple[int, list[IntArray]]] = {}
