@@ -6,11 +6,12 @@ from collections.abc import Callable, Generator, Iterator
 
 from bench.method import Budget, Candidate, Inapplicable, Problem
 from synth.examples import Contradiction
+from synth.noisy import NoisyProgress
 from synth.search import Progress
 
 
 def answers(
-    search: Callable[..., Iterator[Progress]], problem: Problem, budget: Budget
+    search: Callable[..., Iterator[Progress | NoisyProgress]], problem: Problem, budget: Budget
 ) -> Generator[Candidate, None, None]:
     """A candidate whenever the search's program changes, and one at the end with what is known of its minimality.
 
@@ -22,8 +23,8 @@ def answers(
     if not problem.language.suits(problem.carrier):
         raise Inapplicable(f"language {problem.language.name} has no programs on {problem.carrier.name}")
     most = budget.work.get("programs")
-    last: Progress | None = None
-    told: Progress | None = None
+    last: Progress | NoisyProgress | None = None
+    told: Progress | NoisyProgress | None = None
     try:
         for progress in search(
             problem.language,
@@ -45,9 +46,18 @@ def answers(
         yield _candidate(last)
 
 
-def _candidate(progress: Progress) -> Candidate:
+def _candidate(progress: Progress | NoisyProgress) -> Candidate:
+    """Under noise the bound is one for the two-part code."""
+    notes: dict[str, str | float] = {}
+    if isinstance(progress, NoisyProgress):
+        notes = {
+            "score_bits": progress.score_bits,
+            "exceptions": float(progress.exceptions),
+            "subsets": float(progress.subsets),
+        }
     return Candidate(
         progress.program,
         work={"programs": progress.visited},
         minimal=True if progress.minimal else progress.lower_bound_bits,
+        notes=notes,
     )
