@@ -60,6 +60,8 @@ class Rational:
         """
         if not has_arithmetic(language):
             return None
+        if language.kind != "residues":
+            return None
         above = _sum(self.numerator, language, self.carrier)
         if self.is_polynomial:
             return above

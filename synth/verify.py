@@ -183,11 +183,12 @@ def _probe(program: Program, target: Target) -> Verdict | None:
 
 def _by_z3(program: Program, target: Target, seconds: float) -> Verdict:
     """z3 on "some cell of carrier^arity tells program and formula apart"."""
-    if target.formula is None or not isinstance(target.carrier, Residues):
+    formula, carrier = target.formula, target.carrier
+    if formula is None or not isinstance(carrier, Residues) or program.on_integers or formula.on_integers:
         return Verdict("unknown", cells_checked=_PROBES)
     from synth.prover import prove_equal  # late: z3 costs 0.2 s to load and hardly any run gets here
 
-    proved, cell = prove_equal(program, target.formula, target.carrier, target.arity, seconds)
+    proved, cell = prove_equal(program, formula, carrier, target.arity, seconds)
     if proved:
         return Verdict("correct", "z3", cells_checked=_PROBES)
     if cell is not None and target.domain is None:

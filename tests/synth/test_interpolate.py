@@ -171,6 +171,13 @@ def test_the_clock_is_asked() -> None:
     assert found == []
 
 
+def test_on_plain_integers_there_is_no_program() -> None:
+    cells = grid(59)[100:200]
+    found = last(59, cells, cells.sum(axis=1) % 59)
+    assert found is not None
+    assert found.program(language("int", 2)) is None  # a + b is not (a + b) % 59
+
+
 def test_a_ring_is_refused() -> None:
     with pytest.raises(ValueError, match="60 is not prime"):
         last(60, grid(60), grid(60)[:, 0])
