@@ -17,6 +17,7 @@ from synth.language import VARIABLES, Language, default_language, language, lang
 from synth.program import Production, Sort
 
 _ELEMENTS = (4096, 64, 16, 8)  # how many are tried for each argument of a production, by how many arguments it has
+_RANGE = "neither below 2^31 nor NOTHING handed on; make it with synth.integers.exact"
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,8 @@ def load_language(ref: str | None, carrier: Carrier, arity: int) -> LoadedLangua
     found = file[parts[1]]
     name = f"{file.path.name}:{parts[1]}"
     with explained(file.path):
-        made = _called(found, name, arity)
-        _check(made, name, carrier, arity)
+        made = _called(found, parts[1], arity)
+        _check(made, parts[1], carrier, arity)
     return LoadedLanguage(made, name, f"{file.path}:{parts[1]}", file.source_hash)
 
 
@@ -119,13 +120,11 @@ def _check_values(x: Production, made: Language, carrier: Carrier) -> None:
     wanted = np.bool_ if x.sort == "condition" else np.integer
     if not np.issubdtype(result.dtype, wanted):
         raise UserError(f"expected {'bool' if x.sort == 'condition' else 'integer'} values, got {result.dtype}")
-    if made.integers:
-        outside = (abs(result) >= LIMIT) & (result != NOTHING)
-    else:
-        outside = np.zeros_like(result) if x.sort == "condition" else (result < 0) | (result >= carrier.size)
+    outside = _outside(result, arguments, made, carrier) if x.sort == "value" else np.zeros(1, dtype=np.bool_)
     if outside.any():
         at = ", ".join(str(z[int(outside.argmax())]) for z in arguments)
-        raise UserError(f"at ({at}) it is {result.ravel()[int(outside.argmax())]}, which is not in {carrier.name}")
+        value = result.ravel()[int(outside.argmax())]
+        raise UserError(f"at ({at}) it is {value}, which is {_RANGE if made.integers else f'not in {carrier.name}'}")
     if x.commutes and (np.asarray(x.semantics(carrier, *arguments[::-1])) != result).any():
         raise UserError("it does not commute")
     if not x.arguments and not (x.name.isdecimal() and int(result) == _constant(int(x.name), made, carrier)):
@@ -135,6 +134,15 @@ def _check_values(x: Production, made: Language, carrier: Carrier) -> None:
             raise UserError("the built-in production of that name has other arguments; name it otherwise")
         if (np.asarray(known.semantics(carrier, *arguments)) != result).any():
             raise UserError("the built-in production of that name means something else; name it otherwise")
+
+
+def _outside(result: Any, arguments: list[Any], made: Language, carrier: Carrier) -> Any:
+    """Which values no program may have; on integers also those that should be NOTHING."""
+    if not made.integers:
+        return np.atleast_1d((result < 0) | (result >= carrier.size))
+    nothing = [x == NOTHING for x in arguments]
+    wrong = (abs(result) >= LIMIT) & (result != NOTHING)
+    return np.atleast_1d(np.logical_or.reduce([wrong, *(x & (result != NOTHING) for x in nothing)]))
 
 
 def _sample(sort: Sort, made: Language, carrier: Carrier, arity: int) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -99,7 +100,7 @@ def load_task(
     names = [x.name for x in family.parameters]
     given = {_key(k): v for k, v in {**inline, **(parameters or {})}.items()}
     given = {**{k: v for k, v in (spare or {}).items() if k in names}, **given}
-    values = {k: _anywhere(v) for k, v in bind(found.name, family.parameters, given).items()}
+    values = {k: _anywhere(k, v) for k, v in bind(found.name, family.parameters, given).items()}
     if found.file is None:
         task = family.build(**values)
     else:
@@ -107,7 +108,11 @@ def load_task(
             task = family.build(**values)
     task = task.named(found.name, family.version)
     identity = "" if found.origin == "built-in" else f"{found.origin} {found.identity}"
-    slug = folder_name(found.name, values, {x.name: x.default for x in family.parameters}, identity)
+    shown = values
+    if "file" in values:  # the folder's name depends on what is in the file, and not on where it lies
+        identity += task.fingerprint
+        shown = {**values, "file": Path(str(values["file"])).stem}
+    slug = folder_name(found.name, shown, {x.name: x.default for x in family.parameters}, identity)
     return LoadedTask(found.ref, found.name, family.version, values, task, found.origin, slug)
 
 
@@ -197,8 +202,10 @@ def _builtin(package: ModuleType, name: str, kind: type[_D]) -> _D:
     raise UserError(f"{module.__name__} declares no {name!r}")
 
 
-def _anywhere(value: Value) -> Value:
-    """A parameter that refers to a file (--of my.py:mine) as one that does so from every folder."""
+def _anywhere(name: str, value: Value) -> Value:
+    """A parameter that refers to a file (--of my.py:mine, or any --file) as one that does so from every folder."""
+    if name == "file" and isinstance(value, str):
+        return os.path.abspath(os.path.expanduser(value))
     match = re.fullmatch(r"(.*\.py)(:.+)", value) if isinstance(value, str) else None
     return f"{Path(match[1]).expanduser().resolve()}{match[2]}" if match else value
 

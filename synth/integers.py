@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from synth.carrier import Carrier
-from synth.program import Production
+from synth.program import Production, Semantics
 
 LIMIT = 1 << 31  # the product of two values below it fits in 64 bits
 NOTHING = -LIMIT
@@ -77,12 +77,19 @@ def literal(value: int) -> Production:
     return Production(str(value), literal_bits(value), semantics, str(value), symbolic=build, integers=True)
 
 
-def _exact(operation: Callable[[Any, Any], Any]) -> Callable[[Carrier, Any, Any], Any]:
-    """An operation's semantics, NOTHING where an argument is or where the result leaves the range."""
+def exact(operation: Callable[..., Any]) -> Semantics:
+    """A production's semantics: NOTHING where an argument is, or where the operation's result leaves the range.
 
-    def semantics(_: Carrier, x: Any, y: Any) -> Any:
-        result = operation(x, y)
-        return np.where((x == NOTHING) | (y == NOTHING) | (abs(result) >= LIMIT), NOTHING, result)
+    Args:
+        operation: on int64 arrays of one shape; it may not overflow for arguments of at most 2^31 in magnitude.
+    """
+
+    def semantics(_: Carrier, *arguments: Any) -> Any:
+        result = operation(*arguments)
+        nothing = abs(result) >= LIMIT
+        for x in arguments:
+            nothing = nothing | (x == NOTHING)
+        return np.where(nothing, NOTHING, result)
 
     return semantics
 
@@ -98,13 +105,13 @@ def _sympy_remainder(x: Any, y: Any) -> Any:
     return x if y.is_nonpositive else sympy.Mod(x, y)
 
 
-remainder = _exact(_remainder)  # by which a search knows the production
+remainder = exact(_remainder)  # by which a search knows the production
 INTEGER_RULES = (
-    Production("+", 4, _exact(lambda x, y: x + y), "{0} + {1}", ("value", "value"), 10, (10, 11), commutes=True,
+    Production("+", 4, exact(lambda x, y: x + y), "{0} + {1}", ("value", "value"), 10, (10, 11), commutes=True,
                inverses=(None, None), symbolic=lambda x, y: x + y, integers=True),
-    Production("-", 4, _exact(lambda x, y: x - y), "{0} - {1}", ("value", "value"), 10, (10, 11),
+    Production("-", 4, exact(lambda x, y: x - y), "{0} - {1}", ("value", "value"), 10, (10, 11),
                inverses=(None, None), symbolic=lambda x, y: x - y, integers=True),
-    Production("*", 4, _exact(lambda x, y: x * y), "{0}*{1}", ("value", "value"), 20, (20, 21), commutes=True,
+    Production("*", 4, exact(lambda x, y: x * y), "{0}*{1}", ("value", "value"), 20, (20, 21), commutes=True,
                inverses=(None, None), symbolic=lambda x, y: x * y, integers=True),
     Production("%", 5, remainder, "{0} % {1}", ("value", "value"), 20, (20, 21),
                inverses=(None, None), symbolic=_sympy_remainder, integers=True),

@@ -6,6 +6,7 @@ import gc
 import importlib
 import pickle
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,11 +20,12 @@ from synth.language import default_language
 METHODS = [entry.name for entry in list_methods()]
 TASKS = [entry.name for entry in list_tasks()]
 SMALL = {"modadd3": "11"}  # 1 331 cells
+GIVEN = {"group": {"file": str(Path(__file__).with_name("quaternions.csv")), "word": "a*b*inv(a)"}}
 FRACTION = 0.5
 
 
 def problem_of(name: str, n: int | None = None) -> tuple[Problem, object]:
-    flags = {} if name.startswith("s5") else {"p": SMALL.get(name, "11")}
+    flags = GIVEN.get(name, {} if name.startswith("s5") else {"p": SMALL.get(name, "11")})
     task = load_task(name, flags).task
     inputs, outputs, _ = Stream(task, 0).examples(round(FRACTION * len(task.domain)) if n is None else n)
     problem = Problem(
