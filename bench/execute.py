@@ -19,6 +19,7 @@ from typing import IO, TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
+from bench.errors import UserError
 from bench.judge import Ending, judge
 from bench.languages import load_language
 from bench.method import Budget, Candidate, Inapplicable, Method, Problem
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 GRACE_SECONDS = 1.0  # past the budget, before a call stuck in C is killed from outside the interpreter
 WATCHDOG_EXIT = 1  # faulthandler's exit code
 ERROR_TAIL_LINES = 12
+TRANSFER_PRIMES = (11, 13, 17, 19, 23)  # small ones, where a rebuilt task costs a millisecond
+CONTROLS = ("random", "relabelled", "ladder")  # another modulus is another draw, not the same task
 
 _loaded: dict[str, LoadedTask] = {}  # per worker: a ladder's certificate costs more than most runs
 _languages: dict[tuple[str, str, str, int], Language] = {}  # a user's: what is built on one is kept with it
@@ -63,7 +66,7 @@ def execute(spec_json: bytes, folder: str, timing: str) -> str:
     """
     spec = msgspec.json.decode(spec_json, type=RunSpec)
     store = Store(Path(folder))
-    started = datetime.now(UTC).isoformat(timespec="seconds")
+    started = datetime.now(UTC).isoformat(timespec="milliseconds")
     clock = time.perf_counter()
     try:
         record = _run(spec, store, clock)
@@ -207,7 +210,8 @@ def _conclude(method: Method, problem: Problem, watch: _Observation, record: Rec
         record.verdict, record.proof = result.verdict, result.proof
         if result.counterexample is not None:
             record.counterexample = [int(x) for x in result.counterexample]
-        record.transfers_to = "all" if result.proof == "identity" else ""
+        if result.verdict == "correct":
+            record.transfers_to = _transfers(last.program, record.spec, watch.target, by_identity=result.every_modulus)
         record.program = ProgramRecord(
             text=str(last.program),
             form=last.form,
@@ -237,6 +241,26 @@ def _sympy(program: Program) -> str:
     if any(x.production.symbolic is None for x in program.nodes()):
         return ""
     return str(to_sympy(program))
+
+
+def _transfers(program: Program, spec: RunSpec, target: Target, *, by_identity: bool) -> str:
+    """ "all", or the primes of TRANSFER_PRIMES at which the program is the task rebuilt there; empty where the task has
+    no modulus to change."""
+    from synth.verify import transfers_to
+
+    if by_identity:
+        return "all"
+    if "p" not in spec.task_params or spec.task in CONTROLS:
+        return ""
+
+    def rebuild(p: int) -> Target | None:
+        try:
+            return load_task(spec.task_ref, as_flags({**spec.task_params, "p": p})).task.target()
+        except UserError:
+            return None  # the task says no to this modulus
+
+    right = transfers_to(program, target, TRANSFER_PRIMES, rebuild)
+    return right if isinstance(right, str) else " ".join(map(str, right))
 
 
 class _Observation:
@@ -432,7 +456,7 @@ def record_of_remains(spec: RunSpec, store: Store, *, exit_code: int | None, tra
                 break  # the line it died in
     record = blank_record(spec, Outcome.ERROR)
     record.trace, record.provenance = trace, provenance()
-    record.started = datetime.now(UTC).isoformat(timespec="seconds")
+    record.started = datetime.now(UTC).isoformat(timespec="milliseconds")
     stack = path.with_suffix(".stack")
     if stack.is_file():
         record.error = "\n".join(stack.read_text(errors="replace").splitlines()[:ERROR_TAIL_LINES])
