@@ -83,9 +83,9 @@ def run(
     """
     import pandas as pd
 
-    from bench.execute import as_flags
     from bench.leaderboard import COLUMNS, boards
     from bench.plan import plan
+    from bench.registry import as_flags
 
     made = plan(
         task, as_flags(task_parameters), methods=methods, examples=examples, fractions=fractions, seeds=seeds,
@@ -147,9 +147,10 @@ def _write_tables(made: Plan, store: Any) -> None:
 
 
 def current(records: Any, fingerprint: str) -> list[Record]:
-    """The records that may stand on one board: of this very task, by today's verifier, of each method's latest source.
+    """The records that may stand on one board: of this very task, by today's verifier, of the latest source of each
+    method and language.
 
-    An edited task file or method has another hash; mixing the old runs with the new would make a board of two things.
+    An edited file has another hash; mixing the old runs with the new would make a board of two things.
     """
     from bench.record import VERIFIER_VERSION
 
@@ -157,11 +158,18 @@ def current(records: Any, fingerprint: str) -> list[Record]:
         x for x in records
         if x.spec.task_fingerprint == fingerprint and x.spec.verifier_version == VERIFIER_VERSION
     ]  # fmt: skip
-    latest: dict[str, tuple[str, int, str]] = {}
+    methods: dict[str, tuple[str, int, str]] = {}
+    languages: dict[str, tuple[str, str]] = {}
     for x in fit:
         version = x.started, x.spec.method_version, x.spec.method_source
-        latest[x.spec.method_label] = max(latest.get(x.spec.method_label, version), version)
-    return [x for x in fit if (x.spec.method_version, x.spec.method_source) == latest[x.spec.method_label][1:]]
+        methods[x.spec.method_label] = max(methods.get(x.spec.method_label, version), version)
+        source = x.started, x.spec.language_source
+        languages[x.spec.language] = max(languages.get(x.spec.language, source), source)
+    return [
+        x for x in fit
+        if (x.spec.method_version, x.spec.method_source) == methods[x.spec.method_label][1:]
+        and x.spec.language_source == languages[x.spec.language][1]
+    ]  # fmt: skip
 
 
 def _cores() -> int:
