@@ -97,7 +97,7 @@ class _Reader:
     def __init__(self, problem: Problem, rng: np.random.Generator) -> None:
         self.problem, self.rng = problem, rng
         self.seconds = 0.0
-        self.work: dict[str, float] = {}
+        self.work: dict[str, float] = {"steps": 0.0, "flops": 0.0}
         self.held_out = problem.domain[problem.held_out]
         self.readable = isinstance(problem.carrier, Residues) and problem.arity > 1 and len(self.held_out) > 0
         self.reading: Reading | None = None

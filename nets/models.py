@@ -26,6 +26,8 @@ Weights: TypeAlias = Mapping[str, Tensor]
 
 ARCHITECTURES: Mapping[str, str] = {
     "bilinear": "nets.bilinear:Bilinear",
+    "quadratic": "nets.quadratic:Quadratic",
+    "relu": "nets.relu:Relu",
     "transformer": "nets.transformer:Transformer",
 }
 BLOCK = 1 << 15  # cells evaluated at once: 32 768 x (size + hidden) floats stay well under 100 MB

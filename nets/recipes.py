@@ -46,7 +46,7 @@ def widths(name: str, size: int, arity: int, n: int) -> dict[str, int | float]:
         # With this many examples a token the shared rows cannot serve memorising: see nets/bilinear.py.
         return {"h": 256, "shared": 0.3 if n >= 22 * size ** (arity - 1) else 0.0}
     if name == "transformer":
-        return {"attention": 0.3}
+        return {"attention": 0.8, "place": 2.5} if _plenty(size, arity, n) else {"attention": 0.3}
     return {}
 
 
@@ -59,9 +59,17 @@ def fast(architecture: Architecture, n: int) -> Recipe:
     """
     if architecture.name == "bilinear":
         return Recipe(rate=0.1, decay=2.0, steps=_affordable(architecture, n, 2.5e11, 600, 1500))
-    # A transformer finds the structure soon or not at all: two short attempts beat a long one.
-    steps = int(min(1000, max(300, 16000 * architecture.size ** (architecture.arity - 1) / n)))
+    # A transformer finds the structure soon or not at all: short attempts beat a long one. With few examples it takes
+    # strong decay, and heads that start out looking everywhere, not to memorise them.
+    per_token = n / architecture.size ** (architecture.arity - 1)
+    steps = int(min(900, max(300, 16000 / per_token)))
+    if _plenty(architecture.size, architecture.arity, n):
+        return Recipe(rate=0.02, decay=1.5, steps=steps, attempts=2, cooldown=0.7)
     return Recipe(rate=0.02, decay=2.0, steps=steps, attempts=2, cooldown=1.0)
+
+
+def _plenty(size: int, arity: int, n: int) -> bool:
+    return n >= 27 * size ** (arity - 1)
 
 
 def _affordable(architecture: Architecture, n: int, flops: float, least: int, most: int) -> int:

@@ -15,7 +15,7 @@ from nets.optimise import AdamW
 from nets.recipes import Recipe
 from synth.carrier import IntArray
 
-SURE = 0.1  # of the median margin, that the narrowest must have: networks stuck at .995 have answers far below that
+SURE = 0.15  # of the median margin, that the narrowest must have: networks stuck at .995 have answers far below that
 
 
 class Diverged(Exception):

@@ -1,0 +1,60 @@
+"""The quadratic network: logits = (U0[a] + U1[b] + ...)² W, a square of sums of tables, then a linear readout."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from nets.models import Architecture, Weights, add_rows, normal
+from nets.optimise import Differentiate, cross_entropy_
+
+
+@dataclass(frozen=True)
+class Quadratic(Architecture):
+    """(U0[a] + U1[b])² W with ``h`` hidden units. Weights: U0, U1, .. (size, h) and W (h, size)."""
+
+    h: int = 128
+    name: ClassVar[str] = "quadratic"
+
+    def start(self, generator: torch.Generator) -> dict[str, Tensor]:
+        weights = {f"U{i}": normal(generator, self.size, self.h, scale=self.size**-0.5) for i in range(self.arity)}
+        weights["W"] = normal(generator, self.h, self.size, scale=self.h**-0.5)
+        return weights
+
+    def forward(self, weights: Weights, inputs: Tensor) -> Tensor:
+        total = weights["U0"][inputs[0]]
+        for i in range(1, self.arity):
+            total = total + weights[f"U{i}"][inputs[i]]
+        return total.square() @ weights["W"]
+
+    def tables(self) -> tuple[tuple[str, tuple[int, ...]], ...]:
+        return tuple((f"U{i}", (i,)) for i in range(self.arity))
+
+    def flops(self) -> float:
+        return self.h * (2.0 * self.size + self.arity)
+
+    def differentiate(self, weights: Weights, gradients: Weights, batch: int) -> Differentiate:
+        read = weights["W"]
+        total_, square_, gathered_ = (read.new_empty(batch, self.h) for _ in range(3))
+        logits_ = read.new_empty(batch, self.size)
+
+        def by_hand(inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+            n = len(labels)
+            total, square, gathered, slope = total_[:n], square_[:n], gathered_[:n], logits_[:n]
+            torch.index_select(weights["U0"], 0, inputs[0], out=total)
+            for i in range(1, self.arity):
+                total.add_(torch.index_select(weights[f"U{i}"], 0, inputs[i], out=gathered))
+            torch.mul(total, total, out=square)
+            torch.mm(square, read, out=slope)
+            loss, hits = cross_entropy_(slope, labels)
+            gradients["W"].addmm_(square.T, slope)
+            torch.mm(slope, read.T, out=square)
+            total.mul_(square).mul_(2.0)
+            for i in range(self.arity):
+                add_rows(gradients[f"U{i}"], inputs[i], total)
+            return loss, hits
+
+        return by_hand

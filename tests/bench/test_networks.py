@@ -1,0 +1,150 @@
+"""The rows that train a network: what they show, when, and on what evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from bench.method import Budget, Candidate, Inapplicable, Problem
+from bench.registry import load_method, load_task
+from bench.stream import Stream
+from nets.models import architecture, from_state
+from nets.recipes import widths
+from synth.carrier import IntArray
+from synth.language import default_language
+
+
+def problem_of(task: str, fraction: float, p: int | None = 53, seed: int = 0) -> tuple[Problem, IntArray]:
+    loaded = load_task(task, {} if p is None else {"p": p}).task
+    inputs, outputs, _ = Stream(loaded, seed).examples(round(fraction * len(loaded.domain)))
+    default = default_language(loaded.carrier, loaded.arity)
+    problem = Problem(loaded.carrier, loaded.arity, inputs, outputs, loaded.domain, default)
+    return problem, loaded.target().table
+
+
+def candidates(ref: str, problem: Problem, seed: int = 0) -> Iterator[tuple[Candidate, IntArray]]:
+    method, params, _ = load_method(ref)
+    for candidate in method.run(problem, Budget(60.0), np.random.default_rng(seed), **params):
+        assert candidate.predict is not None
+        yield candidate, candidate.predict()
+
+
+@pytest.fixture(scope="module")
+def addition() -> tuple[Problem, IntArray]:
+    return problem_of("modadd", 0.5)
+
+
+@pytest.mark.parametrize("name", ["bilinear", "transformer"])
+def test_a_plain_row_ends_exact_with_its_own_program(name: str) -> None:
+    problem, truth = problem_of("modadd", 0.6)
+    trace = list(candidates(name, problem))
+    last, answers = trace[-1]
+    np.testing.assert_array_equal(answers, truth)
+    assert str(last.program) == "a + b"
+    assert last.form == "law"
+    assert last.notes["cause"] == "settled"
+    assert last.faithfulness is not None
+    assert last.faithfulness.agreement >= 0.99
+    np.testing.assert_array_equal(last.faithfulness.network, answers)
+    assert last.faithfulness.variance_explained > 0.3
+    for candidate, said in trace:
+        if candidate.program is not None:
+            meant = candidate.program.evaluate(problem.domain, problem.carrier)
+            assert (meant == said)[problem.held_out].mean() >= 0.99
+
+
+def test_the_stored_weights_are_those_of_the_answer(addition: tuple[Problem, IntArray]) -> None:
+    problem, _ = addition
+    trace = list(candidates("bilinear:h=64", problem))
+    assert all(candidate.weights is None for candidate, _ in trace[:-1])
+    last, answers = trace[-1]
+    assert last.weights is not None
+    options = widths("bilinear", 53, 2, problem.n) | {"h": 64}
+    again = from_state(architecture("bilinear", 53, 2, **options), last.weights)
+    np.testing.assert_array_equal(again.predict(problem.domain), answers)
+
+
+def test_the_decoder_answers_with_the_law_while_the_network_is_wrong(addition: tuple[Problem, IntArray]) -> None:
+    problem, truth = addition
+    trace = list(candidates("bilinear+law", problem))
+    shown = [i for i, (candidate, _) in enumerate(trace) if candidate.program is not None]
+    assert shown == list(range(shown[0], len(trace))), "an accepted law is not withdrawn"
+    first, answers = trace[shown[0]]
+    np.testing.assert_array_equal(answers, truth)
+    assert first.faithfulness is not None
+    assert first.faithfulness.agreement < 0.99
+    assert (first.faithfulness.network != truth).any()
+    last, _ = trace[-1]
+    assert last.faithfulness is not None
+    assert last.notes["law_accepted_at"] == first.work["steps"]
+    assert last.work["steps"] >= 1.2 * first.work["steps"]
+    plain = list(candidates("bilinear", problem))
+    assert last.work["steps"] < plain[-1][0].work["steps"]
+
+
+def test_no_program_is_shown_that_is_not_the_networks() -> None:
+    problem, _ = problem_of("modmax", 0.4, p=23)
+    for name in ("bilinear:steps=80", "bilinear+law:steps=80"):
+        trace = list(candidates(name, problem))
+        assert all(candidate.program is None and candidate.text is None for candidate, _ in trace)
+        assert trace[-1][0].notes["cause"] == "budget"
+
+
+def test_a_law_without_a_short_form_is_shown_as_tables() -> None:
+    problem, truth = problem_of("modadd", 0.6)
+    rng = np.random.default_rng(0)
+    shuffled = [rng.permutation(53) for _ in range(2)]
+    moved = np.stack([shuffled[j][problem.inputs[:, j]] for j in range(2)], axis=1)
+    trace = list(candidates("bilinear", replace(problem, inputs=moved)))
+    last, answers = trace[-1]
+    inverse = [np.argsort(x) for x in shuffled]
+    np.testing.assert_array_equal(answers, sum(inverse[j][problem.domain[:, j]] for j in range(2)) % 53)
+    assert last.program is None
+    assert last.form == "tables"
+    assert last.text is not None
+    assert last.text.startswith("result = f(a) + g(b) mod 53")
+    assert last.bits == pytest.approx(2 * 53 * np.log2(53))
+    assert len(truth) == len(answers)
+
+
+def test_groups_train_and_have_no_law_here() -> None:
+    problem, _ = problem_of("s5", 0.05, p=None)
+    trace = list(candidates("bilinear:steps=20", problem))
+    last, answers = trace[-1]
+    assert answers.shape == (len(problem.domain),)
+    assert last.program is None
+    assert last.notes["law"] == "not looked for: S5 has no characters here"
+
+
+def test_all_cells_and_no_cells() -> None:
+    problem, truth = problem_of("modadd", 1.0, p=23)
+    last, answers = list(candidates("bilinear", problem))[-1]
+    np.testing.assert_array_equal(answers, truth)
+    assert last.notes["law"] == "not looked for: no held-out cells"
+    empty = replace(problem, inputs=problem.inputs[:0], outputs=problem.outputs[:0])
+    assert list(candidates("bilinear", empty)) == []
+
+
+def test_divergence_is_a_row_with_a_cause(addition: tuple[Problem, IntArray]) -> None:
+    problem, _ = addition
+    last, _ = list(candidates("transformer:lr=1e30:steps=40", problem))[-1]
+    assert str(last.notes["cause"]).startswith("diverged: transformer: the training loss is")
+    assert set(last.work) == {"steps", "flops"}
+
+
+def test_a_transformer_needs_two_tokens() -> None:
+    problem, _ = problem_of("modadd", 0.5, p=11)
+    one = replace(problem, arity=1, inputs=problem.inputs[:, :1], domain=np.arange(11)[:, None])
+    with pytest.raises(Inapplicable, match="nothing to attend to"):
+        list(candidates("transformer", one))
+
+
+def test_three_inputs() -> None:
+    problem, truth = problem_of("modadd3", 0.5, p=13)
+    last, answers = list(candidates("bilinear", problem))[-1]
+    np.testing.assert_array_equal(answers, truth)
+    assert str(last.program) == "a + (b + c)" or str(last.program) == "a + b + c"
+    assert last.work["flops"] > last.work["steps"] > 0

@@ -1,0 +1,84 @@
+"""Figures of the networks' room: ``pytest tests/perf --benchmark-only``."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from nets.faithful import ties
+from nets.law import read_law
+from nets.models import Network, architecture, tokens
+from nets.optimise import AdamW
+from nets.recipes import recipe, widths
+from nets.train import Checkpoint, train
+from synth.carrier import IntArray, Residues
+
+
+def addition(p: int, fraction: float, seed: int = 0) -> tuple[IntArray, int]:
+    """Shuffled cells of Z_p x Z_p, and how many of them are examples."""
+    cells = np.stack(np.meshgrid(np.arange(p), np.arange(p), indexing="ij"), axis=-1).reshape(-1, 2)
+    return np.random.default_rng(seed).permutation(cells), round(fraction * p * p)
+
+
+def run(name: str, p: int, fraction: float, seed: int) -> Checkpoint:
+    cells, n = addition(p, fraction, seed)
+    labels = cells.sum(axis=1) % p
+    kind = architecture(name, p, 2, **widths(name, p, 2, n))
+    plan = recipe("fast", kind, n)
+    return list(train(kind, cells[:n], labels[:n], plan, seed, watched=cells[:4096]))[-1]
+
+
+@pytest.mark.parametrize(("name", "p"), [("bilinear", 59), ("transformer", 59), ("bilinear", 113)])
+def test_one_step(benchmark, name: str, p: int) -> None:
+    """A full-batch step at f = .5."""
+    torch.set_num_threads(1)
+    cells, n = addition(p, 0.5)
+    kind = architecture(name, p, 2, **widths(name, p, 2, n))
+    optimiser = AdamW(kind.start(torch.Generator()), (0.9, 0.98), 1.0)
+    differentiate = kind.differentiate(optimiser.weights, optimiser.gradients, n)
+    x, y = tokens(cells[:n]), torch.from_numpy(cells[:n].sum(axis=1) % p)
+
+    def step() -> None:
+        differentiate(x, y)
+        optimiser.update(1e-3)
+        optimiser.average(8.0)
+
+    benchmark(step)
+
+
+@pytest.mark.parametrize(
+    ("name", "p", "fraction"),
+    [("bilinear", 59, 0.5), ("bilinear", 59, 0.3), ("bilinear", 113, 0.3), ("transformer", 59, 0.5)],
+)
+def test_training_to_the_end(benchmark, name: str, p: int, fraction: float) -> None:
+    """From random weights until the answers have settled: the median of three seeds."""
+    torch.set_num_threads(1)
+    seeds = iter(range(100))
+    last = benchmark.pedantic(lambda: run(name, p, fraction, next(seeds)), rounds=3)
+    benchmark.extra_info |= {"steps": last.step, "cause": last.cause}
+    cells, _ = addition(p, fraction)
+    assert (last.network.predict(cells) == cells.sum(axis=1) % p).mean() > 0.99
+
+
+def grokked(p: int, fraction: float) -> tuple[Network, IntArray, int]:
+    cells, n = addition(p, fraction)
+    return run("bilinear", p, fraction, 0).network, cells, n
+
+
+@pytest.mark.parametrize(("p", "fraction"), [(59, 0.5), (113, 0.3)])
+def test_reading_a_law(benchmark, p: int, fraction: float) -> None:
+    """The held-out forward pass, the choice of the basis and the tables."""
+    network, cells, n = grokked(p, fraction)
+    found = benchmark(read_law, network, Residues(p), cells[n:], cells[:n], cells[:n].sum(axis=1) % p)
+    assert found.accepted
+
+
+@pytest.mark.parametrize(("p", "fraction"), [(59, 0.5), (113, 0.3)])
+def test_tying_a_law_to_its_network(benchmark, p: int, fraction: float) -> None:
+    """Variance explained, key frequencies and the three filtered networks."""
+    network, cells, n = grokked(p, fraction)
+    found = read_law(network, Residues(p), cells[n:], cells[:n], cells[:n].sum(axis=1) % p)
+    assert found is not None
+    measured = benchmark(ties, network, found.law, cells[n:], np.random.default_rng(0))
+    assert measured.variance_explained > 0.3
