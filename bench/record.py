@@ -165,3 +165,8 @@ class Record(msgspec.Struct, kw_only=True):
     @property
     def solved(self) -> bool:
         return self.outcome is Outcome.SOLVED
+
+
+def blank_record(spec: RunSpec, outcome: Outcome) -> Record:
+    """A record with nothing measured in it, for runs that never came to their clock."""
+    return Record(run_id=spec.run_id, spec=spec, outcome=outcome, n=spec.n)

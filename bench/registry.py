@@ -77,6 +77,11 @@ class _Found:
     file: UserFile | None = None
 
 
+def as_flags(params: Mapping[str, int | float | str | bool]) -> dict[str, str]:
+    """Typed parameters as the strings that the registry parses."""
+    return {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in params.items()}
+
+
 def load_task(
     ref: str, parameters: Mapping[str, object] | None = None, *, spare: Mapping[str, object] | None = None
 ) -> LoadedTask:

@@ -12,8 +12,9 @@ import msgspec
 from pebble import ProcessExpired, ProcessPool
 
 from bench import worker
-from bench.execute import execute, record_of_remains
+from bench.execute import execute
 from bench.record import Outcome, Record, RunSpec
+from bench.remains import record_of_remains
 from bench.store import Store
 
 FRACTIONS = (0.8, 0.5, 0.3, 0.2, 0.1, 0.05)

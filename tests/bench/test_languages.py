@@ -11,10 +11,9 @@ import numpy as np
 import pytest
 
 from bench.errors import UserError
-from bench.execute import as_flags
 from bench.languages import load_language
 from bench.plan import plan
-from bench.registry import load_task
+from bench.registry import as_flags, load_task
 from bench.run import main, run
 from synth.bank import Bank
 from synth.carrier import Residues, symmetric_group

@@ -1,0 +1,84 @@
+"""The end of a run: its last program proved, what ties it to its network scored, the weights stored."""
+
+from __future__ import annotations
+
+from bench.errors import UserError
+from bench.method import Problem
+from bench.observe import Observation
+from bench.record import ProgramRecord, Record, RunSpec
+from bench.registry import as_flags, load_task
+from bench.store import Store
+from synth.program import Program
+from synth.verify import Target
+
+TRANSFER_PRIMES = (11, 13, 17, 19, 23)  # small ones, where a rebuilt task costs a millisecond
+CONTROLS = ("random", "relabelled", "ladder")  # another modulus is another draw, not the same task
+
+
+def conclude(problem: Problem, watch: Observation, record: Record, store: Store) -> None:
+    """Prove the last program, score what ties it to its network, store the weights."""
+    if watch.last is None:
+        return
+    last, entry = watch.last, watch.trace[-1]
+    record.test_accuracy, record.work = entry.test_accuracy, dict(entry.work)
+    record.extraction_seconds = entry.extraction_seconds
+    record.notes = dict(last.notes)
+    if last.program is not None:
+        from synth.symbolic import canonical
+        from synth.verify import verify
+
+        result = verify(last.program, watch.target)
+        record.verdict, record.proof = result.verdict, result.proof
+        if result.counterexample is not None:
+            record.counterexample = [int(x) for x in result.counterexample]
+        if result.verdict == "correct":
+            record.transfers_to = _transfers(last.program, record.spec, watch.target, by_identity=result.every_modulus)
+        record.program = ProgramRecord(
+            text=str(last.program),
+            form=last.form,
+            bits=last.bits if last.bits is not None else float(last.program.bits),
+            sympy=_sympy(last.program),
+            canonical=canonical(last.program, problem.carrier),
+            minimal=last.minimal,
+            exact=entry.program_exact,
+        )
+    elif last.text is not None:
+        # Tables and circuits are descriptions of the predictor itself, so its exactness on every cell decides.
+        record.verdict, record.proof = ("correct", "exhaustive") if entry.exact else ("wrong", "exhaustive")
+        record.counterexample = watch.first_error
+        record.program = ProgramRecord(
+            text=last.text, form=last.form, bits=last.bits, canonical=last.text, exact=entry.exact, minimal=last.minimal
+        )
+    if last.faithfulness is not None:
+        record.faithfulness = watch.score(last)
+    if last.weights:
+        record.weights = store.save_weights(record.run_id, last.weights)
+
+
+def _sympy(program: Program) -> str:
+    """The program as sympy prints it; empty where a user's production has no such form."""
+    from synth.symbolic import to_sympy
+
+    if any(x.production.symbolic is None for x in program.nodes()):
+        return ""
+    return str(to_sympy(program))
+
+
+def _transfers(program: Program, spec: RunSpec, target: Target, *, by_identity: bool) -> str:
+    """ "all", or the primes of TRANSFER_PRIMES at which the program is the task rebuilt there; empty where the task has
+    no modulus to change."""
+    from synth.verify import transfers_to
+
+    if by_identity:
+        return "all"
+    if "p" not in spec.task_params or spec.task in CONTROLS:
+        return ""
+
+    def rebuild(p: int) -> Target | None:
+        try:
+            return load_task(spec.task_ref, as_flags({**spec.task_params, "p": p})).task.target()
+        except UserError:
+            return None  # the task says no to this modulus
+
+    right = transfers_to(program, target, TRANSFER_PRIMES, rebuild)
+    return right if isinstance(right, str) else " ".join(map(str, right))
