@@ -7,9 +7,10 @@ without a wrong label, and scores what it finds on all. Neither offers a program
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import ceil, inf, log2
+from typing import TypeAlias
 
 import numpy as np
 
@@ -21,8 +22,8 @@ from synth.grammar import cheapest
 from synth.lanes import Words
 from synth.language import Language
 from synth.misses import Beyond, Misses
-from synth.program import Production, Program
-from synth.search import MAX_BITS, meet_in_the_middle
+from synth.program import Program
+from synth.search import MAX_BITS, Progress, enumerate_programs, meet_in_the_middle
 from synth.twopart import TwoPart, subsets_needed
 
 MISSED = 1e-3  # a run of subsets goes on until the chance that all hold a wrong label is smaller
@@ -33,7 +34,10 @@ _MOST_WORK = 1 << 28
 _GROWTH = 4
 _SPARE_BITS = 8.0  # a subset's labels hold so many bits more than a search can explain by chance
 _MOST_SUBSETS = 2048
+_FEW = 1 << 14  # candidates that are not worth a look ahead: they are soon stored
 _NOTICE = 1 << 20  # candidates between two moments at which a caller may stop
+
+_Search: TypeAlias = Callable[..., Iterator[Progress]]
 
 
 @dataclass(frozen=True)
@@ -83,11 +87,15 @@ class _Scores:
         self.exceptions = self.n
         self.bits = self.code.null(self.n)
 
+    def right(self, program: Program) -> IntArray:
+        """Positions of the examples that the program gets right."""
+        return np.flatnonzero(program.evaluate(self.inputs, self.carrier) == self.outputs)
+
     def offer(self, program: Program) -> bool:
         """Whether the program is the best so far; then it is kept."""
         if program.bits + self.code.least(self.n) >= self.bits:
             return False
-        k = int((program.evaluate(self.inputs, self.carrier) != self.outputs).sum())
+        k = self.n - len(self.right(program))
         bits = program.bits + self.code.labels(self.n, k)
         if bits >= self.bits:
             return False
@@ -117,6 +125,8 @@ def enumerate_noisy(
     bound. The search ends where it has come up to the best, or to the labels without a program, or at the limits. On
     more than 128 examples behaviours are told apart on the first 128; what could differ beyond is in the bound, too.
 
+    Programs on plain integers have no bank: there subsets are searched, as ``meet_noisy`` does.
+
     Args:
         inputs, outputs: the examples, shapes (n, arity) and (n,); one input may have several labels.
         noise: the declared share of wrong labels, from 0 to 1.
@@ -128,6 +138,9 @@ def enumerate_noisy(
     scores = _Scores(carrier, inputs, outputs, noise)
     if not scores.n:
         return
+    if language.integers:
+        yield from _by_subsets(enumerate_programs, language, scores, 0, memory_mib, max_programs)
+        return
     bank = Bank(
         language,
         carrier,
@@ -136,49 +149,21 @@ def enumerate_noisy(
         memory_mib=memory_mib // 2,
         max_programs=max_programs,
     )
-    every, beyond = _Every(scores, bank), Beyond(bank)
-    for deepest in bank.grow():
-        if deepest == every.deepest:  # within a long level
-            yield every.progress(bank.candidates)
-            continue
-        every.level_by_level(deepest)
-        progress = every.progress(bank.candidates)
-        yield progress
-        if every.settled:
-            return
-        if max_programs is not None:
-            ahead = sum(beyond.work(bits) for bits in range(deepest + 1, beyond.reach + 1))
-            if bank.candidates + ahead > max_programs:
-                break  # to store more would take from what can be looked at
-    if bank.stopped == "closed":
-        every.deepest = MAX_BITS
-        yield every.progress(bank.candidates)
-        return
-    for bits in range(bank.deepest + 1, beyond.reach + 1):
-        before = bank.candidates + beyond.candidates
-        if max_programs is not None and before + beyond.work(bits) > max_programs:
-            return
-        for block in beyond.blocks(bits):
-            every.block(bits, beyond, *block)
-            if bank.candidates + beyond.candidates - before > _NOTICE:
-                before = bank.candidates + beyond.candidates
-                yield every.progress(before)
-        every.deepest = bits
-        progress = every.progress(bank.candidates + beyond.candidates)
-        yield progress
-        if every.settled:
-            return
+    yield from _Every(scores, bank, max_programs).run()
 
 
 class _Every:
-    """Scores behaviours by the thousand, and remembers how far all are known.
+    """Scores behaviours by the thousand, in order of length.
+
+    What the bank's behaviours can be put together to is scored first, and stored only when longer programs need it.
 
     Attributes:
         deepest: every program of at most so many bits was scored.
     """
 
-    def __init__(self, scores: _Scores, bank: Bank) -> None:
-        self.scores, self.bank = scores, bank
+    def __init__(self, scores: _Scores, bank: Bank, max_programs: int | None) -> None:
+        self.scores, self.bank, self.beyond = scores, bank, Beyond(bank)
+        self.max_programs = max_programs
         self.deepest = 0
         points = len(bank.inputs)
         self._misses = Misses(bank.lanes, scores.outputs[:points])
@@ -187,21 +172,64 @@ class _Every:
         self._costs = np.array([scores.code.labels(points, k) for k in range(points + 1)]) + rest
         self._hidden = inf  # the fewest bits that a program may have whose like on the first points was looked at
 
-    def level_by_level(self, deepest: int) -> None:
-        """Take in what the bank has up to so many bits."""
+    @property
+    def visited(self) -> int:
+        return self.bank.candidates + self.beyond.candidates
+
+    @property
+    def others(self) -> float:
+        """The fewest bits of any code that was not looked at."""
+        return min(self.deepest + 1 + self.scores.code.least(self.scores.n), self._hidden)
+
+    def progress(self) -> NoisyProgress:
+        return self.scores.progress(self.visited, 0, self.others)
+
+    def run(self) -> Iterator[NoisyProgress]:
+        growing = self.bank.grow()
+        while self.scores.bits > self.others:  # else nothing can come that is shorter than what there is
+            ahead = self.deepest + 1
+            in_reach = ahead <= self.beyond.reach
+            work = self.beyond.work(ahead) if in_reach else 0
+            if work > _FEW:
+                if self.max_programs is not None and self.visited + work > self.max_programs:
+                    return
+                yield from self._look_ahead(ahead)
+                continue
+            if self.max_programs is not None:
+                self.bank.max_programs = self.max_programs - self.beyond.candidates
+            if next(growing, None) is not None:
+                self._take_stock()
+            elif self.bank.stopped == "closed":
+                self.deepest = MAX_BITS
+            elif in_reach:
+                yield from self._look_ahead(ahead)
+            else:
+                return
+            yield self.progress()
+
+    def _take_stock(self) -> None:
+        """Score what is new in the bank."""
         shelf = self.bank.shelves["value"]
-        for bits in range(self.deepest + 1, deepest + 1):
+        for bits in range(self.deepest + 1, self.bank.deepest + 1):
             if shelf.count(bits):
                 first = shelf.offsets[bits]
                 for index in self._promising(bits, shelf.level(bits)):
                     self.scores.offer(self.bank.program(first + index))
-        self.deepest = deepest
+        self.deepest = max(self.deepest, self.bank.deepest)
 
-    def block(self, bits: int, beyond: Beyond, words: Words, rule: Production, places: list[IntArray]) -> None:
-        """Take in a block of programs that the bank does not hold."""
-        for index in self._promising(bits, words.reshape(words.shape[0], -1)):
-            along = np.unravel_index(index, [len(x) for x in places])
-            self.scores.offer(beyond.program(rule, [int(x[i]) for x, i in zip(places, along, strict=True)]))
+    def _look_ahead(self, bits: int) -> Iterator[NoisyProgress]:
+        """Score the programs of so many bits, which the bank does not hold."""
+        told = self.visited
+        for words, rule, places in self.beyond.blocks(bits):
+            for index in self._promising(bits, words.reshape(words.shape[0], -1)):
+                along = np.unravel_index(index, [len(x) for x in places])
+                arguments = [int(x[i]) for x, i in zip(places, along, strict=True)]
+                self.scores.offer(self.beyond.program(rule, arguments))
+            if self.visited - told > _NOTICE:
+                told = self.visited
+                yield self.progress()
+        self.deepest = bits
+        yield self.progress()
 
     def _promising(self, bits: int, words: Words) -> Iterator[int]:
         """Positions of those that may be the best so far, likeliest first."""
@@ -215,19 +243,6 @@ class _Every:
         for index in found[np.argsort(bounds[found], kind="stable")[:_MOST_CHECKED]].tolist():
             if bounds[index] < self.scores.bits:
                 yield index
-
-    @property
-    def others(self) -> float:
-        """The fewest bits of any code that was not looked at."""
-        return min(self.deepest + 1 + self.scores.code.least(self.scores.n), self._hidden)
-
-    @property
-    def settled(self) -> bool:
-        """Whether nothing can come that is shorter than the best, which may be the labels without a program."""
-        return self.scores.bits <= self.others
-
-    def progress(self, visited: int) -> NoisyProgress:
-        return self.scores.progress(visited, 0, self.others)
 
 
 def meet_noisy(
@@ -253,15 +268,20 @@ def meet_noisy(
         seed: of the subsets.
     """
     scores = _Scores(carrier, inputs, outputs, noise)
-    if not scores.n:
-        return
+    if scores.n:
+        yield from _by_subsets(meet_in_the_middle, language, scores, seed, memory_mib, max_programs)
+
+
+def _by_subsets(
+    search: _Search, language: Language, scores: _Scores, seed: int, memory_mib: int, max_programs: int | None
+) -> Iterator[NoisyProgress]:
     code, n = scores.code, scores.n
     others = float(cheapest(language)["value"]) + code.least(n)
     visited = subsets = 0
     work = _FIRST_WORK
     while work <= _MOST_WORK and (max_programs is None or visited < max_programs):
-        size = _subset_size(n, work, carrier.size)
-        count = subsets_needed(n, size, noise, MISSED, _MOST_SUBSETS)
+        size = _subset_size(n, work, scores.carrier.size)
+        count = subsets_needed(n, size, code.noise, MISSED, _MOST_SUBSETS)
         blocks = max(1, n // size)
         order = np.arange(n)
         before = scores.bits
@@ -272,14 +292,14 @@ def meet_noisy(
             share = work if max_programs is None else min(work, max_programs - visited)
             if share <= 0:
                 break
-            visited += _search(language, scores, chosen, share, memory_mib, thorough=False)
+            visited += _offer(search, language, scores, chosen, share, memory_mib, thorough=False)
             subsets += 1
             yield scores.progress(visited, subsets, others)
         if scores.program is not None and scores.bits < before:
-            right = np.flatnonzero(scores.program.evaluate(scores.inputs, carrier) == scores.outputs)
+            right = scores.right(scores.program)
             share = work if max_programs is None else min(work, max_programs - visited)
             if share > 0:
-                visited += _search(language, scores, right, share, memory_mib, thorough=True)
+                visited += _offer(search, language, scores, right, share, memory_mib, thorough=True)
         yield scores.progress(visited, subsets, others)
         if scores.program is not None and code.plausible(n, scores.exceptions, MISSED):
             return
@@ -296,8 +316,15 @@ def _subset_size(n: int, work: int, size: int) -> int:
     return min(n, wanted, MOST_POINTS)
 
 
-def _search(
-    language: Language, scores: _Scores, chosen: IntArray, work: int, memory_mib: int, *, thorough: bool
+def _offer(
+    search: _Search,
+    language: Language,
+    scores: _Scores,
+    chosen: IntArray,
+    work: int,
+    memory_mib: int,
+    *,
+    thorough: bool,
 ) -> int:
     """Offer what agrees with the chosen examples; how many candidates that took, at least 1.
 
@@ -306,9 +333,7 @@ def _search(
     visited, seen = 0, None
     inputs, outputs = scores.inputs[chosen], scores.outputs[chosen]
     try:
-        for step in meet_in_the_middle(
-            language, scores.carrier, inputs, outputs, memory_mib=memory_mib, max_programs=work
-        ):
+        for step in search(language, scores.carrier, inputs, outputs, memory_mib=memory_mib, max_programs=work):
             visited = step.visited
             if step.program is None or step.program == seen:
                 continue

@@ -286,6 +286,15 @@ def test_subsets_recover_a_cubic():
     assert found.subsets > 1
 
 
+def test_the_modulus_is_discovered_among_wrong_labels():
+    carrier, lang = Residues(59), language("int", 2)
+    inputs, outputs, _ = sample("a + b", carrier, 40, 3, 0.1)
+    found = last(by_subsets, lang, carrier, inputs, outputs, 0.1, max_programs=200_000)
+    assert str(found.program) == "(a + b) % 59"
+    found = last(enumerate_noisy, lang, carrier, inputs, outputs, 0.1, max_programs=50_000)
+    assert found.subsets > 1
+
+
 @pytest.mark.slow
 @both
 @pytest.mark.parametrize("p", [47, 59, 97])
