@@ -30,6 +30,8 @@ def cegis(
     carrier = problem.carrier
     if not isinstance(carrier, Residues):
         raise Inapplicable(f"its bit-vectors are of residues; {carrier.name} is a group")
+    if problem.language.integers:
+        raise Inapplicable(f"its bit-vectors are of residues; {problem.language.name} computes on plain integers")
     if not any(x.name in ENCODED for x in problem.language.of_sort("value")):
         raise Inapplicable(
             f"the language {problem.language.name} has none of the operators {', '.join(sorted(ENCODED))}"
