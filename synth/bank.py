@@ -21,9 +21,9 @@ from synth.lanes import Keys, Lanes, Words
 from synth.language import Language
 from synth.language import language as named_language
 from synth.program import Production, Program, Sort
-from synth.ranking import first_of_each
+from synth.ranking import Sieve, first_of_each
 from synth.shelf import LEAF, Shelf
-from synth.tiles import BLOCK, NOTICE, build_level, tiles
+from synth.tiles import BLOCK, build_level, tiles
 
 MEMORY_MIB = 1024
 _SMALL = 1 << 17  # candidates that are built in one go, by gathering
@@ -225,8 +225,9 @@ class Bank:
             self._gather(sort, low, most)
         else:
             for bits in range(low, most + 1):
-                keys_only = self.lanes.exact or bits > self._used[sort]
-                yield from (self._sweep_keys if keys_only or shelf.levels else self._sweep_words)(sort, bits)
+                yield from self._sweep_keys(sort, bits)
+                if self.stopped is None and not self.lanes.exact and bits <= self._used[sort]:
+                    self._hold_words(sort, bits)
                 if self.stopped is not None:
                     return
         for _ in range(most, high):
@@ -393,62 +394,24 @@ class Bank:
             known = np.union1d(known, self._constants)
         return known
 
-    def _sweep_words(self, sort: Sort, bits: int) -> Iterator[int]:
-        """Build one level with its words and what made them."""
+    def _hold_words(self, sort: Sort, bits: int) -> None:
+        """Keep the words of a level's behaviours, which their keys do not tell: made once more for the new ones."""
         shelf = self.shelves[sort]
-        known = self._sorted(sort)
-        expected = int(self._work(sort, bits, bits) * 1.01) + BLOCK
-        if not self._fits(8 * (4.0 * expected + 2 * len(known))):
+        new = shelf.levels.get(bits)
+        if new is None or not self._fits(8.0 * (self.lanes.words + 1) * 3 * len(new)):
             return
-        parts: list[Keys] = []
-        blocks: list[_Block] = []
-        notice = 0
-        for block, words in self._blocks(sort, bits):
-            parts.append(self.lanes.keys(words))
-            blocks.append(block)
-            notice += len(parts[-1])
-            if notice > NOTICE:
-                self.candidates += notice
-                notice = 0
-                yield self.deepest
-        self.candidates += notice
-        if not parts:
-            shelf.extend_keys(bits, np.empty(0, dtype=np.uint64))
-            return
-        keys = np.concatenate(parts)
-        starts = np.cumsum([0] + [len(x) for x in parts])
-        parts.clear()
+        sieve = Sieve(new)
+        all_keys: list[Keys] = []
+        all_words: list[Words] = []
+        for _, words in self._blocks(sort, bits):
+            keys = self.lanes.keys(words)
+            passing = sieve.passing(keys)
+            all_keys.append(keys.take(passing))
+            all_words.append(words.take(passing, axis=1))
+        keys = np.concatenate(all_keys)
         order = np.argsort(keys)
-        ranked = keys[order]
-        heads = np.flatnonzero(np.concatenate([[True], ranked[1:] != ranked[:-1]]))
-        firsts = np.minimum.reduceat(order, heads)
-        distinct = ranked[heads]
-        at = np.minimum(np.searchsorted(known, distinct), max(len(known) - 1, 0))
-        fresh = known[at] != distinct if len(known) else np.ones(len(distinct), dtype=np.bool_)
-        new = np.sort(firsts[fresh])
-        shelf.known = np.sort(np.concatenate([known, distinct[fresh]]))
-        origin = np.empty(len(new), dtype=np.int64)
-        arguments = np.full((shelf.arguments.shape[0], len(new)), LEAF, dtype=np.int64)
-        words = np.empty((self.lanes.words, len(new)), dtype=np.uint64)
-        bounds = np.searchsorted(new, starts)
-        for i, block in enumerate(blocks):
-            here = slice(bounds[i], bounds[i + 1])
-            if here.start == here.stop:
-                continue
-            origin[here] = block.position
-            found = block.arguments(new[here] - starts[i])
-            for j, index in enumerate(found):
-                arguments[j, here] = index
-            words[:, here] = self._evaluate(block.position, found)
-        level = np.full(len(new), bits, dtype=np.int64)
-        shelf.extend(words, keys[new], level, origin, arguments, bits)
-
-    def _evaluate(self, position: int, arguments: list[IntArray]) -> Words:
-        """The words of the programs with that production at the root and these arguments, by index."""
-        rule, kernel = self.language.productions[position], self._kernels[position]
-        if kernel is None:
-            return self._leaves([rule])
-        return kernel(*(self.shelves[s].words_at(x) for s, x in zip(rule.arguments, arguments, strict=True)))
+        at = order.take(np.searchsorted(keys.take(order), new))
+        shelf.level_words[bits] = np.concatenate(all_words, axis=1).take(at, axis=1)
 
     # Reading
 
@@ -480,7 +443,7 @@ class Bank:
         """The behaviours themselves, shape (q, points), by index."""
         indices = np.asarray(indices, dtype=np.int64)
         shelf = self.shelves[self.sort]
-        if shelf.levels and not self.lanes.exact and (indices >= shelf.held).any():
+        if not all(shelf.has_words(bits) for bits in shelf.levels):
             return np.stack([self.program(int(i)).evaluate(self.inputs, self.carrier) for i in indices])
         return self.lanes.unpack(shelf.words_at(indices))
 

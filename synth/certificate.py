@@ -112,7 +112,7 @@ class Roots:
         goal = np.ascontiguousarray(self.target.T).view(lanes.dtype)
         everywhere = (1 << lanes.points) - 1
         for rule, is_minimum in self._extrema:
-            words = shelf.words_at(np.arange(len(shelf)))
+            words = shelf.all_words()
             values = np.ascontiguousarray(words.T).view(lanes.dtype)
             fits: IntArray = np.flatnonzero(((values >= goal) if is_minimum else (values <= goal)).all(axis=1))
             if not len(fits):
@@ -123,11 +123,6 @@ class Roots:
             able = np.flatnonzero(other < len(fits))
             if len(able):
                 left, second = fits[able], fits[other[able]]
-                bits = (
-                    np.searchsorted(shelf.places, left, side="right")
-                    + np.searchsorted(shelf.places, second, side="right")
-                    - 2
-                    + rule.bits
-                )
+                bits = rule.bits + shelf.bits_at(left) + shelf.bits_at(second)
                 best = int(np.argmin(bits))
                 yield int(bits[best]), self._program(rule, int(left[best]), int(second[best]))

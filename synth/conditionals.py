@@ -35,16 +35,16 @@ def conditionals(bank: Bank, target: Words, below: float) -> Iterator[tuple[int,
     """
     rule = conditional_rule(bank)
     conditions, values = bank.shelves["condition"], bank.shelves["value"]
-    if rule is None or not conditions.held or not values.held:
+    if rule is None or not len(conditions) or not len(values):
         return
     points = min(bank.lanes.points, MOST_POINTS)
-    first = cheapest_by_set(sets(bank, values.words ^ target, points), points)
-    fails = sets(bank, conditions.words, points)
+    first = cheapest_by_set(sets(bank, values.all_words() ^ target, points), points)
+    fails = sets(bank, conditions.all_words(), points)
     holds = (1 << points) - 1 - fails
     then, otherwise = first[holds], first[fails]
     possible = np.flatnonzero((then != _NONE) & (otherwise != _NONE))
     then, otherwise = then[possible], otherwise[possible]
-    bits = rule.bits + conditions.bits[possible] + values.bits[then] + values.bits[otherwise]
+    bits = rule.bits + conditions.bits_at(possible) + values.bits_at(then) + values.bits_at(otherwise)
     kept = np.flatnonzero(bits < below)
     for i in kept[np.argsort(bits[kept], kind="stable")].tolist():
         yield int(bits[i]), (int(possible[i]), int(then[i]), int(otherwise[i]))

@@ -69,18 +69,28 @@ def _first_of_many(known: Keys, keys: Keys, bits: IntArray) -> IntArray:
     return np.sort(best[best >= 0]) & ((1 << 40) - 1)
 
 
-def meeting(few: Keys, many: Keys) -> tuple[IntArray, IntArray]:
-    """Positions (i, j) with ``few[i] == many[j]``; the keys of ``few`` are distinct.
+class Sieve:
+    """A table of hashed keys that lets pass what may be one of them: one in 16 or fewer of the others."""
 
-    A table of hashed keys lets pass what may be in both, so that only little is compared.
-    """
+    def __init__(self, keys: Keys) -> None:
+        width = min(_MOST_TABLE, max(10, (16 * len(keys)).bit_length()))
+        self._shift = np.uint64(64 - width)
+        self._table = np.zeros(1 << width, dtype=np.bool_)
+        self._table[self._places(keys)] = True
+
+    def _places(self, keys: Keys) -> IntArray:
+        return ((keys * _SPREAD) >> self._shift).view(np.int64)
+
+    def passing(self, keys: Keys) -> IntArray:
+        """Positions of the keys that pass."""
+        return self._table.take(self._places(keys)).nonzero()[0]
+
+
+def meeting(few: Keys, many: Keys) -> tuple[IntArray, IntArray]:
+    """Positions (i, j) with ``few[i] == many[j]``; the keys of ``few`` are distinct."""
     if not len(few) or not len(many):
         return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
-    width = min(_MOST_TABLE, max(10, (16 * len(few)).bit_length()))
-    shift = np.uint64(64 - width)
-    table = np.zeros(1 << width, dtype=np.bool_)
-    table[((few * _SPREAD) >> shift).view(np.int64)] = True
-    passing = np.flatnonzero(table.take(((many * _SPREAD) >> shift).view(np.int64)))
+    passing = Sieve(few).passing(many)
     order = np.argsort(few)
     ranked, wanted = few[order], many[passing]
     at = np.minimum(np.searchsorted(ranked, wanted), len(few) - 1)

@@ -22,7 +22,9 @@ class Shelf:
         offsets: ``offsets[c]`` is the number of behaviours of fewer than c bits, up to one past the closed levels.
         words, keys, bits, origin, arguments: of the first ``held`` behaviours: packed values (words, held), keys, bits,
             position of the production in the language, indices of the arguments (most arguments, held).
-        levels: the sorted keys of each level that is held by its keys alone, by bits.
+        levels: the sorted keys of each level that is not among those, by bits; it is held by its keys alone, and what
+            made a behaviour has to be found anew.
+        level_words: the words of such levels, where they were asked for and keys are not exact.
         known: all keys, sorted; kept only once ``sort_known`` has been called.
         spare: the array that ``known`` is the beginning of, with room for more.
     """
@@ -36,6 +38,7 @@ class Shelf:
         self.origin: npt.NDArray[np.int16] = np.empty(0, dtype=np.int16)
         self.arguments: npt.NDArray[np.int32] = np.empty((most_arguments, 0), dtype=np.int32)
         self.levels: dict[int, Keys] = {}
+        self.level_words: dict[int, Words] = {}
         self.known: Keys | None = None
         self.spare: Keys = self.keys
         self._places: IntArray | None = None
@@ -63,7 +66,8 @@ class Shelf:
 
     @property
     def bytes(self) -> int:
-        arrays = [self.words, self.keys, self.bits, self.origin, self.arguments, *self.levels.values()]
+        arrays = [self.words, self.keys, self.bits, self.origin, self.arguments]
+        arrays += [*self.levels.values(), *self.level_words.values()]
         return sum(x.nbytes for x in arrays) + (self.known.nbytes if self.known is not None else 0)
 
     def count(self, bits: int) -> int:
@@ -113,9 +117,22 @@ class Shelf:
 
     def level(self, bits: int) -> Words:
         """The words of the behaviours of exactly so many bits, shape (words, count)."""
+        if bits in self.level_words:
+            return self.level_words[bits]
         if bits in self.levels:
+            assert self.lanes.exact, f"shelf: the values of level {bits} were not kept"
             return self.lanes.behaviours(self.levels[bits])
         return self.words[:, self.offsets[bits] : self.offsets[bits + 1]]
+
+    def has_words(self, bits: int) -> bool:
+        """Whether the values of a level are there."""
+        return self.lanes.exact or bits not in self.levels or bits in self.level_words
+
+    def all_words(self) -> Words:
+        """The words of all behaviours by index, shape (words, len(self))."""
+        if not self.levels:
+            return self.words
+        return np.concatenate([self.words, *(self.level(bits) for bits in sorted(self.levels))], axis=1)
 
     def words_at(self, indices: IntArray) -> Words:
         """The words of behaviours by index, shape (words, count); only where they are held or keys are exact."""
@@ -128,7 +145,7 @@ class Shelf:
             at = indices - self.offsets[bits]
             inside = (at >= 0) & (at < len(keys))
             if inside.any():
-                result[:, inside] = self.lanes.behaviours(keys[at[inside]])
+                result[:, inside] = self.level(bits).take(at[inside], axis=1)
         return result
 
     def sort_known(self) -> Keys:
