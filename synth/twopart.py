@@ -10,7 +10,7 @@ one bit that says which of the two is used is the same on both sides, and left o
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import comb, inf, log2
+from math import comb, exp, inf, lgamma, log, log1p, log2
 
 
 @dataclass(frozen=True)
@@ -82,4 +82,7 @@ def subsets_needed(n: int, size: int, noise: float, missed: float, most: int) ->
 
 
 def _binomial(n: int, k: int, p: float) -> float:
-    return comb(n, k) * p**k * (1 - p) ** (n - k)
+    """P(k of n), by logarithms: the coefficient alone may be beyond all floating-point numbers."""
+    if p in (0, 1):
+        return float(k == n * p)
+    return exp(lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1) + k * log(p) + (n - k) * log1p(-p))

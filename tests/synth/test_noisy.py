@@ -121,6 +121,14 @@ def test_so_many_subsets_miss_as_rarely_as_they_say(n, size, noise):
     assert subsets_needed(n, size, noise, 0.05, count - 1) == count - 1
 
 
+def test_many_examples_are_no_trouble():
+    assert TwoPart(59, 0.1).plausible(5000, 520, 1e-3)
+    assert not TwoPart(59, 0.1).plausible(5000, 800, 1e-3)
+    assert subsets_needed(5000, 8, 0.1, 1e-3, 10**6) == subsets_needed(50_000, 8, 0.1, 1e-3, 10**6)
+    assert TwoPart(59, 0.0).plausible(10, 0, 1e-3)
+    assert not TwoPart(59, 0.0).plausible(10, 1, 1e-3)
+
+
 # Counting
 
 
