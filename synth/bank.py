@@ -171,7 +171,7 @@ class Bank:
         """Keys of conditions not worth keeping: constant ones, where they only choose between two arguments."""
         full = named_language("full", 1)["if"]
         takers = [x for x in self.language.productions if "condition" in x.arguments]
-        if self.sort == "condition" or any(x.semantics is not full.semantics for x in takers):
+        if not takers or self.sort == "condition" or any(x.semantics is not full.semantics for x in takers):
             return np.empty(0, dtype=np.uint64)
         constants = np.repeat(np.array([[0], [1]], dtype=np.int64), len(self.inputs), axis=1)
         return self.lanes.keys(self.lanes.pack(constants))

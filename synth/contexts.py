@@ -56,7 +56,9 @@ class Contexts:
         self.raw_keys: Keys = self._target[:0]
         self._raw: list[_Part] = []
         self._solver_bits: IntArray = np.array([x.rule.bits for x in self.solvers], dtype=np.int64)
-        self._families = np.array([*(x.family for x in self.solvers), "root"])
+        names = ["", *{x.family: None for x in self.solvers if x.family}]
+        # By solver, as numbers; the empty context has solver -1, the last entry, which is of no family.
+        self._families: IntArray = np.array([*(names.index(x.family) for x in self.solvers), 0])
         self._prepared: dict[tuple[str, int, Prepare], Words] = {}
 
     def __len__(self) -> int:
@@ -82,10 +84,10 @@ class Contexts:
         assert high < low + self.stride
         gatherer = Gatherer({"parent": self.shelf.words, "other": self.bank.shelves["value"].words})
         parts: list[_Part] = []
-        group: tuple[int, int, str] | None = None
+        group: tuple[int, int, int] | None = None
         parent = other = self.shelf.bits[:0]
         for number, solver in enumerate(self.solvers):  # those of one group come together
-            if group != (group := (solver.rule.arity, solver.rule.bits, solver.family)):
+            if group != (group := (solver.rule.arity, solver.rule.bits, int(self._families[number]))):
                 parent, other = self._pairs(*group, low, high)
                 gatherer.at([parent, other])
             if not len(parent):
@@ -128,7 +130,7 @@ class Contexts:
         beside = np.where(other >= 0, self.bank.shelves["value"].bits[other], 0)
         return self._solver_bits[solver] + self.shelf.bits[parent] + beside
 
-    def _pairs(self, arity: int, bits: int, family: str, low: int, high: int) -> tuple[IntArray, IntArray]:
+    def _pairs(self, arity: int, bits: int, family: int, low: int, high: int) -> tuple[IntArray, IntArray]:
         """Parents and other arguments (-1 for none) whose contexts have ``low`` to ``high`` bits."""
         if arity == 1:
             start, stop = self.shelf.places.take([low - bits, high - bits + 1], mode="clip").tolist()
@@ -233,6 +235,8 @@ class Contexts:
 
     def raw_bits(self, indices: IntArray) -> IntArray:
         """The bits of raw contexts."""
+        if not len(indices):
+            return indices
         bits = np.zeros(len(indices), dtype=np.int64)
         for part, start, stop in self._spans():
             inside = ((indices >= start) & (indices < stop)).nonzero()[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from math import ceil, log2
+from typing import Any
 
 import numpy as np
 
@@ -96,7 +97,14 @@ class Examples:
 
     def disagreements(self, program: Program) -> IntArray:
         """Positions of the examples that the program gets wrong."""
-        return np.flatnonzero(program.evaluate(self.inputs, self.carrier) != self.outputs)
+        return (self._values(program) != self.outputs).nonzero()[0]
+
+    def _values(self, program: Program) -> Any:
+        # As Program.evaluate, but constants stay scalars until something broadcasts them: a search asks this often.
+        rule = program.production
+        if rule.variable is not None:
+            return self.inputs[:, rule.variable]
+        return rule.semantics(self.carrier, *(self._values(x) for x in program.arguments))
 
     def refined(self, points: IntArray, wrong: IntArray) -> IntArray:
         """A fingerprint of twice as many points, with the first examples among ``wrong`` in it."""

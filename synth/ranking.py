@@ -12,6 +12,7 @@ _MOST_TABLE = 26
 _PLACE, _COST = 17, 3  # bits of a place and of a cost
 _PLACES = np.uint64((1 << _PLACE) - 1)
 _UPPER = np.uint64(2**64 - (1 << (_PLACE + _COST)))
+_HANDFUL = 64
 _STEP = 1 << 15  # keys that stay in cache
 _ONE = np.uint64(1)
 _EVEN = np.uint64(2**64 - 2)
@@ -26,6 +27,8 @@ def first_of_each(known: Keys, keys: Keys, bits: IntArray) -> IntArray:
     """
     if not len(keys):
         return np.empty(0, dtype=np.int64)
+    if len(known) + len(keys) <= _HANDFUL:
+        return _first_of_handful(known, keys, bits)
     if len(known) + len(keys) <= 1 << _PLACE:
         low, high = int(bits.min()), int(bits.max())
         if high - low < (1 << _COST) - 1:
@@ -33,6 +36,17 @@ def first_of_each(known: Keys, keys: Keys, bits: IntArray) -> IntArray:
             if found is not None:
                 return found
     return _first_of_many(known, keys, bits)
+
+
+def _first_of_handful(known: Keys, keys: Keys, bits: IntArray) -> IntArray:
+    """As ``first_of_each``; numpy's calls would cost more than so few numbers."""
+    costs, listed, seen = bits.tolist(), keys.tolist(), set(known.tolist())
+    new: list[int] = []
+    for i in sorted(range(len(costs)), key=costs.__getitem__):
+        if listed[i] not in seen:
+            seen.add(listed[i])
+            new.append(i)
+    return np.array(new, dtype=np.int64)
 
 
 def _first_of_few(known: Keys, keys: Keys, costs: IntArray) -> IntArray | None:

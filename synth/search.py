@@ -195,7 +195,7 @@ class _Meeting:
 
     def run(self) -> Iterator[Progress]:
         growing = self.bank.grow()
-        growth = True
+        growth, told = True, self.best
         while (look := self._contexts_are_due(growth)) or growth:
             if look:
                 yield from self._look()
@@ -209,6 +209,9 @@ class _Meeting:
                     self._choose()
                     if self.wrong is None:
                         self.bound = self.bank.deepest + 1
+            if self.best is not told:
+                told = self.best
+                yield self.progress()  # before it is certified, as that takes its time
             self._certify(at_last=not growth)
             yield self.progress()
             if self.wrong is not None or self.progress().minimal:
@@ -294,6 +297,8 @@ class _Meeting:
     def _check_meetings(
         self, bits: IntArray, fillers: IntArray, contexts: IntArray, build: Callable[[int, Program], Program]
     ) -> None:
+        if not len(bits):
+            return
         bits = bits + self.bank.shelves["value"].bits_at(fillers)
         for at in np.argsort(bits, kind="stable").tolist():
             if self.best is not None and bits[at] >= self.best.bits:
