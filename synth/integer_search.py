@@ -17,19 +17,22 @@ import numpy.typing as npt
 from synth.carrier import IntArray
 from synth.examples import Examples
 from synth.grammar import cheapest
-from synth.integers import MAX_LITERAL, NOTHING, literal, literals_of, remainder
+from synth.integers import MAX_LITERAL, NOTHING, literal, literal_bits, literals_of, remainder
 from synth.lanes import Keys
 from synth.language import Language
+from synth.language import language as named_language
 from synth.program import Production, Program
 from synth.search import Progress
 
 MAX_BITS = 1 << 20
 _BLOCK = 1 << 15  # candidates evaluated at once
-_NOTICE = 1 << 19  # candidates between two moments at which a caller may stop
+_NOTICE = 1 << 18  # candidates between two moments at which a caller may stop
 _MIX = np.uint64(0x9E3779B97F4A7C15)  # odd multipliers, as in SplitMix64 (Steele, Lea and Flood 2014)
 _FINAL = np.uint64(0x94D049BB133111EB)
 _HALF, _ONE = np.uint64(32), np.uint64(1)
 _LITERAL = -1  # in place of a production's position; the argument is then the literal's value
+_MODULI = 32  # how many moduli from the least possible one on sums are looked for in
+_JOINED = (1 << 4, 1 << 16)  # among how many behaviours: the sums of fewer are soon behaviours themselves
 _FACTORS = np.arange(1, (1 << 16) + 1)  # up to the root of 2^32
 
 
@@ -41,8 +44,9 @@ def search_integers(
     Args:
         language: one on integers; conditions in it are not searched.
         examples: at least one.
-        meet: also look for every behaviour's remainder, whatever the modulus. The first answer then is quick but may
-            not be the shortest; the search goes on until it is certified minimal.
+        meet: also look for every behaviour's remainder, whatever the modulus, and for those of sums and differences of
+            two behaviours by the first 32 moduli above all labels. The first answer then is quick but may not be the
+            shortest; the search goes on until it is certified minimal.
         memory_mib: what it may hold; it ends after the deepest complete level that fits.
         max_programs: how many candidates it may evaluate; it ends after the deepest complete level, too.
     """
@@ -52,24 +56,33 @@ def search_integers(
         wrong: IntArray | None = None
         looked = 0
         for deepest in bank.grow():
+            agrees = True
             if deepest > looked:
-                looked, bound = deepest, max(bound, deepest + 1)
+                looked = deepest
                 for program in bank.answers(meet=meet, below=best.bits if best is not None else MAX_BITS):
+                    if program is None:
+                        yield _progress(best, bank.visited, bound)
+                        continue
                     errors = examples.disagreements(program)
                     if len(errors):  # others, which agree, may hide behind it
-                        wrong = errors
+                        wrong, agrees = errors, program.bits > deepest
                         break
                     best = program
+                bound = max(bound, deepest + 1 if agrees else deepest)
             if wrong is not None:
                 break
-            minimal = best is not None and best.bits <= bound
-            yield Progress(best, bank.visited, best.bits if best is not None and minimal else bound, minimal)
-            if minimal:
+            yield _progress(best, bank.visited, bound)
+            if best is not None and best.bits <= bound:
                 return
         visited = bank.visited
         if wrong is None:
             return
         points = examples.refined(points, wrong)
+
+
+def _progress(best: Program | None, visited: int, bound: int) -> Progress:
+    minimal = best is not None and best.bits <= bound
+    return Progress(best, visited, best.bits if best is not None and minimal else bound, minimal)
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,6 +134,10 @@ class IntegerBank:
         self._known: Keys = np.empty(0, dtype=np.uint64)
         self._program_at: dict[tuple[int, int], Program] = {}
         self._remainder = next((x for _, x in self._rules if x.semantics is remainder), None)
+        built_in = named_language("int", 1)
+        known = {x.name: x for _, x in self._rules if x.name in "+-" and x.semantics is built_in[x.name].semantics}
+        holes = (("+", 1), ("-", 1), ("-", 0))  # the argument that is looked for
+        self._joins = [(known[name], hole) for name, hole in holes if name in known]
 
     def grow(self) -> Iterator[int]:
         """Build level by level, yielding ``deepest`` after each and also within long ones, where it stays."""
@@ -132,25 +149,65 @@ class IntegerBank:
             self.deepest = bits
             yield bits
 
-    def answers(self, *, meet: bool, below: int) -> Iterator[Program]:
+    def answers(self, *, meet: bool, below: int) -> Iterator[Program | None]:
         """Programs that agree with the target at the points, each shorter than the one before and than ``below``.
 
-        Of the deepest level, and with ``meet`` also remainders of its behaviours.
+        Of the deepest level, and with ``meet`` also remainders of its behaviours. None is a moment to stop.
         """
-        level = self._levels[self.deepest]
-        difference = level.values - self.target[:, None].astype(np.int64)
-        if self.deepest < below:
-            for place in np.flatnonzero((difference == 0).all(axis=0))[:1].tolist():
-                yield self.program(self.deepest, place)
-                return
-        if not meet or self._remainder is None:
+        if self.deepest >= below:
             return
+        level = self._levels[self.deepest]
         least = int(self.target.max()) + 1  # a remainder is smaller than the modulus
-        for modulus, place in _common_divisors(difference, least):
-            program = Program(self._remainder, (self.program(self.deepest, place), Program(literal(modulus))))
-            if program.bits < below:
-                below = program.bits
-                yield program
+        for start in range(0, len(level), _NOTICE):
+            difference = level.values[:, start : start + _NOTICE] - self.target[:, None].astype(np.int64)
+            for place in np.flatnonzero((difference == 0).all(axis=0))[:1].tolist():
+                yield self.program(self.deepest, start + place)
+                return
+            if start:
+                yield None
+            if not meet or self._remainder is None:
+                continue
+            if self.deepest + self._remainder.bits + literal_bits(least) >= below:
+                continue
+            for modulus, place in _common_divisors(difference, least):
+                program = Program(
+                    self._remainder, (self.program(self.deepest, start + place), Program(literal(modulus)))
+                )
+                if program.bits < below:
+                    below = program.bits
+                    yield program
+        if meet and self._remainder is not None:
+            yield from self._remainders_of_sums(self._remainder, least, below)
+
+    def _remainders_of_sums(self, outer: Production, least: int, below: int) -> Iterator[Program]:
+        """Shorter and shorter remainders of sums and differences, one part of the deepest level, of few moduli."""
+        newest = self._levels[self.deepest].values
+        if not _JOINED[0] <= sum(map(len, self._levels)) <= _JOINED[1]:
+            return
+        every = np.concatenate([x.values for x in self._levels], axis=1)
+        ends = np.cumsum([len(x) for x in self._levels])
+        goal = self.target[:, None]
+        for modulus in range(least, least + _MODULI):
+            root = literal(modulus)
+            fixed = self.deepest + outer.bits + root.bits
+            if not self._joins or fixed + min(x.bits for x, _ in self._joins) + self._least >= below:
+                return
+            residues = np.remainder(every, np.int32(modulus))
+            known, first = np.unique(_keys(residues), return_index=True)  # the first is the shortest
+            for rule, hole in self._joins:
+                # What the other part must be: goal - x in a sum, x - goal behind a minus, goal + x before it.
+                other = goal - newest if rule.commutes else newest - goal if hole == 1 else goal + newest
+                keys = _keys(np.remainder(other, modulus))
+                at = np.minimum(np.searchsorted(known, keys), len(known) - 1)
+                self.visited += len(keys)
+                for place in np.flatnonzero(known[at] == keys).tolist():
+                    found = int(first[at[place]])
+                    bits = int(np.searchsorted(ends, found, side="right"))
+                    if fixed + rule.bits + bits < below:
+                        parts = [self.program(self.deepest, place), self.program(bits, found - int(ends[bits - 1]))]
+                        below = fixed + rule.bits + bits
+                        whole = Program(rule, tuple(parts if hole == 1 else parts[::-1]))
+                        yield Program(outer, (whole, Program(root)))
 
     def program(self, bits: int, place: int) -> Program:
         """The shortest program with a behaviour, by its level and its place there."""
@@ -254,11 +311,13 @@ class IntegerBank:
             self._levels.append(self._levels[0])
             return
         keys = np.concatenate([x[3] for x in parts])
-        _, first = np.unique(keys, return_index=True)
-        first = np.sort(first)
+        distinct, first = np.unique(keys, return_index=True)
+        yield self.deepest
+        first.sort()
         values, origin, arguments = (np.concatenate([x[i] for x in parts], axis=-1)[..., first] for i in range(3))
+        yield self.deepest
         self._levels.append(self._level(values, origin, arguments))
-        self._known = np.sort(np.concatenate([self._known, keys[first]]))
+        self._known = np.sort(np.concatenate([self._known, distinct]), kind="stable")  # which merges sorted runs
 
     def _leaf(self, rule: Production) -> IntArray:
         if rule.variable is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from itertools import islice, product
+from itertools import product
 
 import numpy as np
 import pytest
@@ -179,6 +179,41 @@ def test_a_program_without_its_modulus_is_wrong_and_never_an_identity():
     assert verify(parse("(a + b) % 65521", INT), huge, z3_seconds=0.1).verdict == "unknown"
 
 
+SUMS = [
+    (lambda a, b: 2 * a + 3 * b + 7, 54),
+    (lambda a, b: a**3 + a * b**2 + b, 55),
+    (lambda a, b: b**2 - a**3, 43),
+    (lambda a, b: a**3 + b**3 + a * b, 59),
+]
+
+
+@pytest.mark.parametrize(("formula", "most"), SUMS)
+def test_meeting_finds_remainders_of_long_sums(formula, most):
+    inputs, outputs = examples(formula)
+    found = next(x for x in meet_in_the_middle(INT, Z59, inputs, outputs) if x.program is not None)
+    assert (found.program.evaluate(GRID, Z59) == formula(GRID[:, 0], GRID[:, 1]) % 59).all()
+    assert found.program.bits <= most
+    assert INT.holds(found.program)
+
+
+def test_what_meeting_offers_agrees_and_gets_shorter():
+    for seed in range(6):
+        inputs, outputs = examples(lambda a, b: a * b + a + 3, n=3 + seed, seed=seed)
+        told, floor = [], 0
+        for progress in meet_in_the_middle(INT, Z59, inputs, outputs, max_programs=400_000):
+            assert progress.lower_bound_bits >= floor
+            floor = progress.lower_bound_bits
+            if progress.program is not None and progress.program not in told:
+                told.append(progress.program)
+        assert told
+        assert all((x.evaluate(inputs, Z59) == outputs).all() for x in told)
+        assert [x.bits for x in told] == sorted({x.bits for x in told}, reverse=True)
+        *_, last = enumerate_programs(INT, Z59, inputs, outputs, max_programs=400_000)
+        if last.program is not None:
+            assert told[-1].bits == last.program.bits
+        assert told[-1].bits >= last.lower_bound_bits
+
+
 @pytest.mark.parametrize("n", [10, 40])
 def test_meeting_finds_what_enumeration_cannot_reach(n):
     inputs, outputs = examples(lambda a, b: a * a + b * b, n=n)
@@ -187,6 +222,18 @@ def test_meeting_finds_what_enumeration_cannot_reach(n):
     assert (found.program.evaluate(GRID, Z59) == table).all()
     assert not found.minimal
     assert found.lower_bound_bits < found.program.bits == 37
+
+
+@pytest.mark.parametrize("search", [enumerate_programs, meet_in_the_middle])
+def test_what_hides_behind_a_fingerprint_is_found_and_no_bound_is_too_high(search):
+    twins = np.array([[x, x] for x in range(1, 41)] + [[3, 5], [8, 2]])
+    low = np.array([[x, (7 * x) % 59] for x in range(1, 41)] + [[x, 1] for x in range(50, 59)])
+    for inputs, outputs, bits in ((twins, twins[:, 1], 2), (low, low[:, 0] % 50, 19)):
+        steps = list(search(INT, Z59, inputs, outputs))
+        assert (steps[-1].program.evaluate(inputs, Z59) == outputs).all()
+        assert steps[-1].minimal
+        assert steps[-1].program.bits == bits
+        assert all(x.lower_bound_bits <= bits for x in steps)
 
 
 def brute_force(points, limit):
@@ -212,7 +259,7 @@ def test_the_bank_is_every_behaviour_at_its_least_price():
     points = np.array([[3, 58], [57, 2], [0, 11]])
     bank = IntegerBank(INT, Examples(Z59, points, np.zeros(3)), np.arange(3), 256, None)
     limit = 14
-    assert list(islice(bank.grow(), limit))[-1] == limit
+    assert limit in bank.grow()
     found = {}
     for bits in range(limit + 1):
         for place in range(bank.count(bits)):
