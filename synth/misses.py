@@ -46,6 +46,8 @@ class Misses:
 class Beyond:
     """The programs of a few bits more than a bank holds, made of what it holds.
 
+    The bank is one that was to grow further: a complete one leaves out what only longer programs need.
+
     Attributes:
         candidates: how many were made so far.
     """

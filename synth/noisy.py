@@ -22,13 +22,14 @@ from synth.language import Language
 from synth.scan import Scan
 from synth.scores import NoisyProgress, Scores
 from synth.search import MAX_BITS, Progress, enumerate_programs, meet_in_the_middle
-from synth.twopart import subsets_needed
+from synth.twopart import TwoPart, subsets_needed
 
 MISSED = 1e-3  # a run of subsets goes on until the chance that all hold a wrong label is smaller
 _MOST_POINTS = 128  # examples on which behaviours are scored together; the others are looked at one program at a time
 _FIRST_WORK = 1 << 12  # candidates that the first subsets are searched for
 _MOST_WORK = 1 << 28  # and the last: more would not fit any memory
 _GROWTH = 4
+_RARE = 0.03  # more wrong labels than come so rarely are not reckoned with
 _SPARE_BITS = 8.0  # a subset's labels hold so many bits more than a search can explain by chance
 _MOST_SUBSETS = 2048
 
@@ -94,10 +95,10 @@ def meet_noisy(
     """Meet-in-the-middle on small subsets of the examples, and what it finds scored on all of them.
 
     In rounds: as many subsets as it takes until one is without a wrong label, but for a chance of 1 in 1000; each is
-    searched until what agrees with it is the best so far, or its share of the work is used up. After a round the
-    examples that the best program gets right are searched once more for a shorter one. If its exceptions are as many
-    as the noise makes plausible, the search ends; otherwise each subset of the next round gets four times the work,
-    and as many more examples as that needs. The lower bound is the trivial one: no proof is attempted.
+    searched until what agrees with it is the best so far, or its share of the work is used up. If the best program's
+    exceptions are then no more than the noise makes plausible, the search ends; otherwise each subset of the next round
+    gets four times the work, and as many more examples as that needs. The lower bound is the trivial one: no proof is
+    attempted.
 
     Arguments as ``enumerate_noisy`` takes them, and
         seed: of the subsets.
@@ -115,11 +116,10 @@ def _by_subsets(
     visited = subsets = 0
     work = _FIRST_WORK
     while work <= _MOST_WORK and (max_programs is None or visited < max_programs):
-        size = _subset_size(n, work, scores.carrier.size)
+        size = _subset_size(n, work, code)
         count = subsets_needed(n, size, code.noise, MISSED, _MOST_SUBSETS)
         blocks = max(1, n // size)
         order = np.arange(n)
-        before = scores.bits
         for i in range(count):
             if i % blocks == 0:
                 order = permutation(seed, f"subsets of {work} {i}", n)
@@ -127,28 +127,22 @@ def _by_subsets(
             share = work if max_programs is None else min(work, max_programs - visited)
             if share <= 0:
                 break
-            visited += _offer(search, language, scores, chosen, share, memory_mib, thorough=False)
+            visited += _offer(search, language, scores, chosen, share, memory_mib)
             subsets += 1
             yield scores.progress(visited, subsets, others)
-        if scores.program is not None and scores.bits < before:
-            right = scores.right(scores.program)
-            share = work if max_programs is None else min(work, max_programs - visited)
-            if share > 0:
-                visited += _offer(search, language, scores, right, share, memory_mib, thorough=True)
-        yield scores.progress(visited, subsets, others)
-        if scores.program is not None and code.plausible(n, scores.exceptions, MISSED):
+        if scores.program is not None and scores.exceptions <= code.most(n, MISSED):
             return
         work *= _GROWTH
 
 
-def _subset_size(n: int, work: int, size: int) -> int:
-    """How many examples tell what is meant from what so much work may hit upon.
+def _subset_size(n: int, work: int, code: TwoPart) -> int:
+    """How many examples tell what is meant from what so much work may hit upon; fewer, if they would hold wrong labels.
 
     Half the candidates meet the other half, and each pair agrees with s labels by chance with probability m^-s.
     """
     pairs = 2 * (log2(work) - 1)
-    wanted = ceil((pairs + _SPARE_BITS) / log2(size)) if size > 1 else 1
-    return min(n, wanted, MOST_POINTS)
+    wanted = ceil((pairs + _SPARE_BITS) / log2(code.size)) if code.size > 1 else 1
+    return max(1, min(n - code.most(n, _RARE), wanted, MOST_POINTS))
 
 
 def _offer(
@@ -158,12 +152,11 @@ def _offer(
     chosen: IntArray,
     work: int,
     memory_mib: int,
-    *,
-    thorough: bool,
 ) -> int:
     """Offer what agrees with the chosen examples; how many candidates that took, at least 1.
 
-    Ends where a program is the best so far or is the best again, or if ``thorough`` with the shortest that agrees.
+    Ends where a program is the best so far or is the best again. One as good but longer is soon overtaken: by another
+    subset without a wrong label, which is searched on as long as what it yields is not the best.
     """
     visited, seen = 0, None
     inputs, outputs = scores.inputs[chosen], scores.outputs[chosen]
@@ -173,7 +166,7 @@ def _offer(
             if step.program is None or step.program == seen:
                 continue
             seen = step.program
-            if (scores.offer(seen) or seen == scores.program) and not thorough:
+            if scores.offer(seen) or seen == scores.program:
                 break
     except Contradiction:  # one of the labels is wrong, whatever else is
         pass

@@ -58,15 +58,11 @@ class Scores:
         self.exceptions = self.n
         self.bits = self.code.null(self.n)
 
-    def right(self, program: Program) -> IntArray:
-        """Positions of the examples that the program gets right."""
-        return np.flatnonzero(program.evaluate(self.inputs, self.carrier) == self.outputs)
-
     def offer(self, program: Program) -> bool:
         """Whether the program is the best so far; then it is kept."""
         if program.bits + self.code.least(self.n) >= self.bits:
             return False
-        k = self.n - len(self.right(program))
+        k = int((program.evaluate(self.inputs, self.carrier) != self.outputs).sum())
         bits = program.bits + self.code.labels(self.n, k)
         if bits >= self.bits:
             return False

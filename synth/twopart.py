@@ -57,9 +57,14 @@ class TwoPart:
         """The fewest bits that n labels cost given any program."""
         return n * min(self.hit, self.miss) if n else 0.0
 
-    def plausible(self, n: int, exceptions: int, level: float) -> bool:
-        """Whether so many wrong labels or more come with probability ``level`` or more."""
-        return sum(_binomial(n, k, self.noise) for k in range(exceptions, n + 1)) >= level
+    def most(self, n: int, level: float) -> int:
+        """The most wrong labels among n that come, they or more, with probability ``level`` or more; at least 0."""
+        left = 1.0
+        for k in range(n):
+            left -= _binomial(n, k, self.noise)
+            if left < level:
+                return k
+        return n
 
 
 def subsets_needed(n: int, size: int, noise: float, missed: float, most: int) -> int:
