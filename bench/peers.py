@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import time
-from importlib import import_module
-from typing import Any
+from importlib.util import find_spec
 
 import numpy as np
 
 from bench.method import Budget, Candidate, Inapplicable, Problem
 
 
-def peer(name: str) -> Any:
-    """The package of another project.
+def require(package: str) -> None:
+    """Refuse where another project's package is not installed.
 
     Raises:
-        Inapplicable: it is not installed.
+        Inapplicable: it is not.
     """
-    try:
-        return import_module(name)
-    except ImportError:
-        raise Inapplicable("needs the extra: pip install 'tworoads[peers]'") from None
+    if find_spec(package) is None:
+        raise Inapplicable("needs the extra: pip install 'tworoads[peers]'")
 
 
 def out_of_time(problem: Problem, budget: Budget) -> Candidate:

@@ -13,10 +13,11 @@ from bench.errors import UserError, nearest
 from bench.languages import load_language
 from bench.method import Method
 from bench.record import Outcome, RunSpec
-from bench.registry import LoadedTask, load_method, load_task
+from bench.registry import LoadedTask, list_methods, load_method, load_task
 from bench.schedule import Chain, default_grid
 
 DEFAULT_METHODS = ("enumerate", "mitm", "interpolate", "spectral", "bilinear", "transformer", "bilinear+law", "lookup")
+ALL_METHODS = "all"
 DEFAULT_SEEDS = 3
 DEFAULT_SECONDS = 5.0
 DEFAULT_MEMORY_MIB = 2048
@@ -92,7 +93,7 @@ def plan(
     grid = asked or default_grid(cells)
     found = {}
     chains: list[Chain] = []
-    for ref in methods or DEFAULT_METHODS:
+    for ref in _expanded(methods):
         method, params, source = load_method(ref)
         specs = [
             (
@@ -119,6 +120,14 @@ def plan(
         found[label] = method
         chains.append(Chain(label, specs, adaptive=not asked, trains=method.trains))
     return Plan(loaded, found, chains, Path(out), grid, not asked, seeds, seconds, noise, split, chosen.name)
+
+
+def _expanded(methods: Sequence[str]) -> list[str]:
+    """The methods asked for, the default ones where none is, with "all" as every one there is."""
+    refs: list[str] = []
+    for ref in methods or DEFAULT_METHODS:
+        refs += [x.name for x in list_methods()] if ref.strip() == ALL_METHODS else [ref]
+    return refs
 
 
 def _sizes(examples: Sequence[str | int], fractions: Sequence[str | float], cells: int) -> tuple[int, ...]:

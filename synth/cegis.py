@@ -39,7 +39,7 @@ class Progress:
         status: "refuted": no program of so many components agrees with the examples; "found"; or why it gave up.
         components: how many were tried last.
         program: agrees with all examples; only with "found".
-        rlimit: z3's count of its own steps so far; the same on every machine.
+        rlimit: z3's count of its own steps so far, however fast the machine.
         examples: how many of the examples z3 was given.
     """
 
@@ -64,7 +64,7 @@ def synthesise(
     """Programs of more and more components, until one agrees with all examples.
 
     Args:
-        language: what programs are made of; productions that have no encoding (see components.ENCODED) are left out.
+        language: what programs are made of; productions that have no encoding (see components.encoded) are left out.
         inputs, outputs: the examples, shapes (n, arity) and (n,); n may be 0.
         max_rlimit: how many of its own steps z3 may make in all.
         memory_mib: what z3 may hold.

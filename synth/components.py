@@ -14,10 +14,16 @@ import numpy as np
 
 from synth.carrier import IntArray, Residues
 from synth.language import Language
+from synth.language import language as builtin
 from synth.program import Production, Program
 
-ENCODED = frozenset({"+", "-", "*", "/", "neg", "square", "inverse", "min", "max", "if", "odd", "==", "<"})
 _SLOTS = {1: ("y",), 2: ("x", "y"), 3: ("c", "x", "y")}  # which slots of a line an operator reads, by its arity
+
+
+def encoded(language: Language) -> tuple[Production, ...]:
+    """The language's operators that mean what the language ``full`` means by them, and so have an encoding."""
+    known = {x.name: x.semantics for x in builtin("full", 1).productions if x.arguments}
+    return tuple(x for x in language.productions if x.arguments and known.get(x.name) is x.semantics)
 
 
 class Components:
@@ -40,7 +46,7 @@ class Components:
         self.values = list(constants)
         self.variables = [x for x in leaves if x.variable is not None]
         self.leaves = self.variables + list(constants.values())
-        known = [x for x in language.productions if x.arguments and x.name in ENCODED]
+        known = encoded(language)
         choosing = {x.sort for x in known} == {"value", "condition"} and any(x.name == "if" for x in known)
         self.operators = [x for x in known if choosing or (x.name != "if" and x.sort == "value")]
         self.conditional = choosing

@@ -10,7 +10,7 @@ from bench.method import Budget, Candidate, Inapplicable, Problem, method
 from bench.peers import out_of_time
 from synth.carrier import Residues
 from synth.cegis import MOST_COMPONENTS, synthesise
-from synth.components import ENCODED
+from synth.components import encoded
 from synth.examples import Contradiction
 
 
@@ -32,10 +32,8 @@ def cegis(
         raise Inapplicable(f"its bit-vectors are of residues; {carrier.name} is a group")
     if problem.language.integers:
         raise Inapplicable(f"its bit-vectors are of residues; {problem.language.name} computes on plain integers")
-    if not any(x.name in ENCODED for x in problem.language.of_sort("value")):
-        raise Inapplicable(
-            f"the language {problem.language.name} has none of the operators {', '.join(sorted(ENCODED))}"
-        )
+    if not encoded(problem.language):
+        raise Inapplicable(f"none of the operators of the language {problem.language.name} has an encoding")
     steps = synthesise(
         problem.language,
         carrier,
