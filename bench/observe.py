@@ -70,11 +70,11 @@ class Observation:
                 finally:
                     budget.pause()
                     self.cpu_seconds += _cpu_now() - cpu
-            if candidate is None:
-                return "returned"
-            if budget.elapsed > budget.seconds:
+            if budget.elapsed > budget.seconds:  # also where the method saw its time out and returned
                 run.close()
                 return "timeout"
+            if candidate is None:
+                return "returned"
             clock = time.perf_counter()
             self._note(candidate, budget.elapsed)
             self.verify_seconds += time.perf_counter() - clock

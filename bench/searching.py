@@ -9,6 +9,8 @@ from synth.examples import Contradiction
 from synth.noisy import NoisyProgress
 from synth.search import Progress
 
+RESERVE = 0.04  # of the time, kept for the last word; searches pause some 20 times a second
+
 
 def answers(
     search: Callable[..., Iterator[Progress | NoisyProgress]], problem: Problem, budget: Budget
@@ -38,7 +40,8 @@ def answers(
             if progress.program is not None and (told is None or progress.program != told.program):
                 told = progress
                 yield _candidate(progress)
-            if budget.seconds_left <= 0:
+            # With an answer in hand, stop while there is time to say how far its minimality is certified.
+            if budget.seconds_left <= (RESERVE * budget.seconds if told else 0):
                 break
     except Contradiction as error:
         raise Inapplicable(str(error)) from error
