@@ -50,7 +50,7 @@ class Bilinear(Architecture):
     def flops(self) -> float:
         return self.h * (2.0 * self.size + self.arity - 1)
 
-    def differentiate(self, weights: Weights, gradients: Weights, batch: int) -> Differentiate:
+    def differentiate(self, weights: Weights, gradients: Weights, batch: int, smoothing: float = 0.0) -> Differentiate:
         # By hand, into buffers that live as long as the training: 2.5 times faster than autograd, whose fresh
         # megabytes at every step cost more in page faults than the arithmetic.
         read = weights["W"]
@@ -69,7 +69,7 @@ class Bilinear(Architecture):
             for part in parts[2:]:
                 product.mul_(part)
             torch.mm(product, read, out=slope)
-            loss, hits = cross_entropy_(slope, labels)
+            loss, hits = cross_entropy_(slope, labels, smoothing)
             gradients["W"].addmm_(product.T, slope)
             torch.mm(slope, read.T, out=product)
             if self.arity == 2:  # no third buffer: each factor becomes the other's gradient

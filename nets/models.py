@@ -68,12 +68,13 @@ class Architecture(ABC):
     def flops(self) -> float:
         """Floating-point operations of one example's forward pass: 2 for each multiply-add in matrix products."""
 
-    def differentiate(self, weights: Weights, gradients: Weights, batch: int) -> Differentiate:
+    def differentiate(self, weights: Weights, gradients: Weights, batch: int, smoothing: float = 0.0) -> Differentiate:
         """The training step's gradient, by autograd; an architecture may write a faster one by hand.
 
         Args:
             weights, gradients: by name; the returned function reads the first and adds to the second.
             batch: the most examples that it will be given at once, for its buffers.
+            smoothing: of the labels, see ``cross_entropy_``.
         """
         del batch
         leaves = {name: x.detach().requires_grad_() for name, x in weights.items()}
@@ -84,7 +85,7 @@ class Architecture(ABC):
             with torch.enable_grad():
                 logits = self.forward(leaves, inputs)
                 slope = logits.detach().clone()
-                loss, hits = cross_entropy_(slope, labels)
+                loss, hits = cross_entropy_(slope, labels, smoothing)
                 logits.backward(slope)
             return loss, hits
 

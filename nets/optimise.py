@@ -12,10 +12,12 @@ Differentiate: TypeAlias = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 """(inputs (arity, n), labels (n,)) -> (mean loss, hits), adding the loss's gradient to buffers it was built with."""
 
 
-def cross_entropy_(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+def cross_entropy_(logits: Tensor, labels: Tensor, smoothing: float = 0.0) -> tuple[Tensor, Tensor]:
     """Mean cross-entropy of ``logits`` (n, size) on ``labels`` (n,), and how many rows have their label on top.
 
-    The logits are overwritten with the loss's gradient by them, (softmax - onehot) / n: the softmax is at hand.
+    The logits are overwritten with a gradient by them, (softmax - target) / n, for the softmax is at hand. The target
+    is the label's one-hot row, of which a share of ``smoothing`` is spread evenly (Szegedy et al. 2016, section 7);
+    the loss that is returned is the plain one all the same.
     """
     column = labels[:, None]
     chosen = logits.gather(1, column)
@@ -26,7 +28,9 @@ def cross_entropy_(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     loss = (total.log() + peak - chosen).mean()
     n = logits.shape[0]
     shares.mul_((total * n).reciprocal_())
-    shares.scatter_add_(1, column, torch.full_like(total, -1.0 / n))
+    if smoothing:
+        shares.sub_(smoothing / (n * shares.shape[1]))
+    shares.scatter_add_(1, column, torch.full_like(total, (smoothing - 1.0) / n))
     return loss, hits
 
 

@@ -36,7 +36,7 @@ class Quadratic(Architecture):
     def flops(self) -> float:
         return self.h * (2.0 * self.size + self.arity)
 
-    def differentiate(self, weights: Weights, gradients: Weights, batch: int) -> Differentiate:
+    def differentiate(self, weights: Weights, gradients: Weights, batch: int, smoothing: float = 0.0) -> Differentiate:
         read = weights["W"]
         total_, square_, gathered_ = (read.new_empty(batch, self.h) for _ in range(3))
         logits_ = read.new_empty(batch, self.size)
@@ -49,7 +49,7 @@ class Quadratic(Architecture):
                 total.add_(torch.index_select(weights[f"U{i}"], 0, inputs[i], out=gathered))
             torch.mul(total, total, out=square)
             torch.mm(square, read, out=slope)
-            loss, hits = cross_entropy_(slope, labels)
+            loss, hits = cross_entropy_(slope, labels, smoothing)
             gradients["W"].addmm_(square.T, slope)
             torch.mm(slope, read.T, out=square)
             total.mul_(square).mul_(2.0)

@@ -25,6 +25,8 @@ class Recipe:
             mean off.
         settle: training ends once the answers on the watched cells have not changed for this share of the steps
             before; 0 means never.
+        smoothing: the share of each label's weight that is spread over all values. Without it the examples' loss
+            vanishes while a few other cells are still wrong by a hair, and nothing is left that could right them.
         batch: examples per step; all of them when there are no more than that.
     """
 
@@ -37,6 +39,7 @@ class Recipe:
     betas: tuple[float, float] = (0.9, 0.98)
     window: float = 8.0
     settle: float = 0.4
+    smoothing: float = 0.0
     batch: int = 1 << 15
 
 
@@ -45,7 +48,7 @@ def widths(name: str, size: int, arity: int, n: int) -> dict[str, int | float]:
     examples = _per_token(size, arity, n)
     if name == "bilinear":
         # With this many examples a token the shared rows cannot serve memorising: see nets/bilinear.py.
-        return {"h": 256, "shared": 0.3 if examples >= 22 else 0.0}
+        return {"h": 256, "shared": 0.5 if examples >= 28 else 0.3 if examples >= 22 else 0.0}
     if name == "transformer":
         # Heads that start out looking everywhere treat inputs alike and memorise least; others learn a - b as well.
         attention, place = (0.3, 1.0) if examples < 27 else (0.8, 2.5) if examples < 40 else (1.0, 3.0)
@@ -67,11 +70,18 @@ def fast(architecture: Architecture, n: int) -> Recipe:
     if architecture.name == "relu":
         return Recipe(rate=0.03, decay=3.0, steps=_affordable(architecture, n, 2.5e11, 600, 1500))
     # A transformer finds the structure soon or not at all: short attempts beat a long one. With few examples it takes
-    # strong decay not to memorise them.
+    # strong decay not to memorise them, and smoothing only hinders.
     examples = _per_token(architecture.size, architecture.arity, n)
     decay, cooldown = (2.0, 1.0) if examples < 27 else (1.5, 0.7) if examples < 40 else (1.0, 0.5)
     steps = int(min(900, max(400, 16000 / examples)))
-    return Recipe(rate=0.02, decay=decay, steps=steps, attempts=1 if examples < 15 else 2, cooldown=cooldown)
+    return Recipe(
+        rate=0.02,
+        decay=decay,
+        steps=steps,
+        attempts=1 if examples < 15 else 2,
+        cooldown=cooldown,
+        smoothing=0.0 if examples < 27 else 0.1,
+    )
 
 
 def _per_token(size: int, arity: int, n: int) -> float:

@@ -58,7 +58,7 @@ class Relu(Architecture):
     def flops(self) -> float:
         return self.h * (2.0 * self.size + self.arity)
 
-    def differentiate(self, weights: Weights, gradients: Weights, batch: int) -> Differentiate:
+    def differentiate(self, weights: Weights, gradients: Weights, batch: int, smoothing: float = 0.0) -> Differentiate:
         read = weights["W"]
         total_, gathered_ = read.new_empty(batch, self.h), read.new_empty(batch, self.h)
         logits_ = read.new_empty(batch, self.size)
@@ -71,7 +71,7 @@ class Relu(Architecture):
                 total.add_(torch.index_select(self._table(weights, i), 0, inputs[i], out=gathered))
             total.relu_()
             torch.mm(total, read, out=slope)
-            loss, hits = cross_entropy_(slope, labels)
+            loss, hits = cross_entropy_(slope, labels, smoothing)
             gradients["W"].addmm_(total.T, slope)
             torch.mm(slope, read.T, out=gathered)
             gathered.mul_(total.sign_())

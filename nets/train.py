@@ -88,7 +88,9 @@ def train(
         start = {name: weight.to(device) for name, weight in architecture.start(generator).items()}
         optimiser = AdamW(start, recipe.betas, recipe.decay)
         network = Network(architecture, optimiser.averages if recipe.window else optimiser.weights)
-        differentiate = architecture.differentiate(optimiser.weights, optimiser.gradients, min(n, recipe.batch))
+        differentiate = architecture.differentiate(
+            optimiser.weights, optimiser.gradients, min(n, recipe.batch), recipe.smoothing
+        )
         settling = Settling(watched, recipe.settle) if watched is not None and recipe.settle else None
         before = attempt * recipe.steps
         loss, hits, size, rate, at = torch.tensor(0.0), torch.tensor(0), n, 0.0, 0

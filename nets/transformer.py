@@ -92,7 +92,7 @@ class Transformer(Architecture):
     def flops(self) -> float:
         return 2.0 * self.d * (self.h + self.size) + 2.0 * self.h * self.size + (self.arity + 2) * self.d
 
-    def differentiate(self, weights: Weights, gradients: Weights, batch: int) -> Differentiate:
+    def differentiate(self, weights: Weights, gradients: Weights, batch: int, smoothing: float = 0.0) -> Differentiate:
         # The same function by hand, into buffers that live as long as the training: see bilinear.
         d, h, size, heads = self.d, self.h, self.size, self.heads
         e, Q, K, V, out_of, M, b, N, W = (weights[name] for name in "eQKVOMbNW")
@@ -120,7 +120,7 @@ class Transformer(Architecture):
             torch.addmm(e @ into, mixed, fold, out=both)
             torch.add(both[:, :h], b, out=hidden).relu_()
             slope = both[:, h:].addmm_(hidden, out)
-            loss, hits = cross_entropy_(slope, labels)
+            loss, hits = cross_entropy_(slope, labels, smoothing)
             # backward: `both` now turns into the gradient by itself, its right half already is
             d_out = hidden.T @ slope
             torch.mm(slope, out.T, out=both[:, :h])

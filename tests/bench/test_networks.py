@@ -39,7 +39,7 @@ def addition() -> tuple[Problem, IntArray]:
 
 @pytest.mark.parametrize("name", ["bilinear", "transformer"])
 def test_a_plain_row_ends_exact_with_its_own_program(name: str) -> None:
-    problem, truth = problem_of("modadd", 0.6)
+    problem, truth = problem_of("modadd", 0.8)
     trace = list(candidates(name, problem))
     last, answers = trace[-1]
     np.testing.assert_array_equal(answers, truth)

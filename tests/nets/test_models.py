@@ -41,10 +41,11 @@ def nudged(kind: Architecture) -> dict[str, torch.Tensor]:
 
 
 def gradients(kind: Architecture, weights: Weights, inputs: torch.Tensor, labels: torch.Tensor, *, by_hand: bool):
+    """The gradient that an architecture writes by hand, or the one that they all inherit."""
     collected = {name: torch.zeros_like(x) for name, x in weights.items()}
     differentiate = kind.differentiate if by_hand else super(type(kind), kind).differentiate
     with torch.no_grad():
-        loss, hits = differentiate(weights, collected, len(labels) + 3)(inputs, labels)
+        loss, hits = differentiate(weights, collected, len(labels) + 3, 0.1)(inputs, labels)
     return collected, float(loss), int(hits)
 
 
@@ -63,14 +64,15 @@ def test_gradients_by_hand_are_those_of_autograd(name: str, arity: int, options:
             assert two[key].abs().max() > 0, f"{key} never learns"
 
 
-def test_cross_entropy_is_torchs() -> None:
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_cross_entropy_is_torchs(smoothing: float) -> None:
     generator = torch.Generator().manual_seed(0)
     logits = (5 * torch.randn(30, 7, generator=generator)).requires_grad_()
     labels = torch.randint(7, (30,), generator=generator)
     expected = torch.nn.functional.cross_entropy(logits, labels)
-    expected.backward()
+    torch.nn.functional.cross_entropy(logits, labels, label_smoothing=smoothing).backward()
     slope = logits.detach().clone()
-    loss, hits = cross_entropy_(slope, labels)
+    loss, hits = cross_entropy_(slope, labels, smoothing)
     assert float(loss) == pytest.approx(float(expected.detach()), rel=1e-5)
     assert torch.allclose(slope, logits.grad, atol=1e-6)
     assert int(hits) == int((logits.argmax(1) == labels).sum())
