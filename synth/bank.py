@@ -23,7 +23,7 @@ from synth.language import language as named_language
 from synth.program import Production, Program, Sort
 from synth.ranking import Sieve, first_of_each
 from synth.shelf import LEAF, Shelf
-from synth.tiles import BLOCK, build_level, tiles
+from synth.tiles import BLOCK, NOTICE, build_level, tiles
 
 MEMORY_MIB = 1024
 _SMALL = 1 << 17  # candidates that are built in one go, by gathering
@@ -226,10 +226,14 @@ class Bank:
         else:
             for bits in range(low, most + 1):
                 yield from self._sweep_keys(sort, bits)
-                if self.stopped is None and not self.lanes.exact and bits <= self._used[sort]:
-                    self._hold_words(sort, bits)
-                if self.stopped is not None:
+                if shelf.closed < bits:
+                    self.stopped = "memory"
                     return
+                if not self.lanes.exact and bits <= self._used[sort]:
+                    self._hold_words(sort, bits)
+                    if not shelf.has_words(bits):
+                        self.stopped = "memory"
+                        return
         for _ in range(most, high):
             shelf.extend_keys(0, np.empty(0, dtype=np.uint64))
 
@@ -238,9 +242,7 @@ class Bank:
         return prepared + sum(x.bytes for x in self.shelves.values())
 
     def _fits(self, more: float) -> bool:
-        if self._memory() + more > self.memory_mib * 2**20:
-            self.stopped = "memory"
-        return self.stopped is None
+        return self._memory() + more <= self.memory_mib * 2**20
 
     # Small levels, several at a time
 
@@ -398,20 +400,31 @@ class Bank:
         """Keep the words of a level's behaviours, which their keys do not tell: made once more for the new ones."""
         shelf = self.shelves[sort]
         new = shelf.levels.get(bits)
-        if new is None or not self._fits(8.0 * (self.lanes.words + 1) * 3 * len(new)):
+        if new is None or not self._fits(8.0 * (self.lanes.words * len(new) + 6 * NOTICE)):
             return
-        sieve = Sieve(new)
-        all_keys: list[Keys] = []
-        all_words: list[Words] = []
+        sieve, result = Sieve(new), np.empty((self.lanes.words, len(new)), dtype=np.uint64)
+        passed: list[tuple[Keys, Words]] = []
+        count = 0
+
+        def place() -> None:
+            keys, words = np.concatenate([x for x, _ in passed]), np.concatenate([x for _, x in passed], axis=1)
+            order = np.argsort(keys)  # as numbers in order are looked up faster
+            ranked = keys.take(order)
+            at = np.minimum(np.searchsorted(new, ranked), len(new) - 1)
+            hit = (new.take(at) == ranked).nonzero()[0]
+            result[:, at.take(hit)] = words.take(order.take(hit), axis=1)
+            passed.clear()
+
         for _, words in self._blocks(sort, bits):
             keys = self.lanes.keys(words)
             passing = sieve.passing(keys)
-            all_keys.append(keys.take(passing))
-            all_words.append(words.take(passing, axis=1))
-        keys = np.concatenate(all_keys)
-        order = np.argsort(keys)
-        at = order.take(np.searchsorted(keys.take(order), new))
-        shelf.level_words[bits] = np.concatenate(all_words, axis=1).take(at, axis=1)
+            passed.append((keys.take(passing), words.take(passing, axis=1)))
+            count += len(passing)
+            if count > NOTICE:
+                place()
+                count = 0
+        place()
+        shelf.level_words[bits] = result
 
     # Reading
 

@@ -15,7 +15,7 @@ import numpy as np
 from synth.bank import Bank
 from synth.carrier import IntArray
 from synth.conditionals import MOST_POINTS, cheapest_by_set, conditional_rule, conditionals, sets
-from synth.grammar import stride
+from synth.grammar import SORTS, cheapest, overhead, stride
 from synth.kernels import kernels
 from synth.lanes import Words
 from synth.language import language as named_language
@@ -29,7 +29,7 @@ class Roots:
     """What stands at the root of programs for one target.
 
     Attributes:
-        margin: how many bits beyond the bank's deepest level ``matches`` covers; 0 where some production of the
+        margin: how many bits beyond the bank's deepest level ``matches`` can cover; 0 where some production of the
             language cannot be turned round, or the target has zeros that products hide.
     """
 
@@ -57,15 +57,25 @@ class Roots:
             covered = False
         self.margin = stride(bank.language) if covered else 0
 
-    def matches(self) -> list[Match]:
-        """Programs that agree with the target, of which the shortest has the fewest bits of all that are longer than
-        the bank is deep and no longer than ``margin`` beyond; ascending."""
-        low, high = self.bank.deepest + 1, self.bank.deepest + self.margin
+    @property
+    def reach(self) -> int:
+        """Up to how many bits ``matches`` covers, now; the bank's depth where it covers nothing."""
+        deepest, values, conditions = self.bank.deepest, *(self.bank.shelves[x].worded for x in SORTS)
         if not self.margin:
+            return deepest
+        high = min(deepest, values) + self.margin
+        if (rule := conditional_rule(self.bank)) is not None:
+            high = min(high, conditions + int(overhead(rule, 0, cheapest(self.bank.language))))
+        return max(high, deepest)
+
+    def matches(self) -> list[Match]:
+        """Programs that agree with the target, ascending. The first has the fewest bits of all that are longer than the
+        bank is deep and no longer than ``reach``; there is none where none agrees."""
+        low, high = self.bank.deepest + 1, self.reach
+        if high < low:
             return []
         found = [*self._by_solvers(high), *self._by_trial(low, high), *self._by_sets()]
-        below = float(high + 1)
-        for bits, (condition, then, otherwise) in conditionals(self.bank, self.target, below):
+        for bits, (condition, then, otherwise) in conditionals(self.bank, self.target, float(high + 1)):
             rule = conditional_rule(self.bank)
             assert rule is not None
             found.append((bits, self._choice(rule, condition, then, otherwise)))
@@ -100,7 +110,7 @@ class Roots:
         shelf = self.bank.shelves["value"]
         built = kernels(self.bank.carrier)
         for rule in self._forward:
-            for bits in range(max(1, low - rule.bits), high - rule.bits + 1):
+            for bits in range(max(1, low - rule.bits), min(high - rule.bits, shelf.worded) + 1):
                 if shelf.count(bits):
                     same = (built.of(rule)(np.ascontiguousarray(shelf.level(bits))) == self.target).all(axis=0)
                     for i in np.flatnonzero(same)[:1].tolist():

@@ -90,14 +90,18 @@ class Sieve:
         width = min(_MOST_TABLE, max(10, (16 * len(keys)).bit_length()))
         self._shift = np.uint64(64 - width)
         self._table = np.zeros(1 << width, dtype=np.bool_)
-        self._table[self._places(keys)] = True
+        for i in range(0, len(keys), _STEP):
+            self._table[self._places(keys[i : i + _STEP])] = True
 
     def _places(self, keys: Keys) -> IntArray:
         return ((keys * _SPREAD) >> self._shift).view(np.int64)
 
     def passing(self, keys: Keys) -> IntArray:
         """Positions of the keys that pass."""
-        return self._table.take(self._places(keys)).nonzero()[0]
+        if len(keys) <= 2 * _STEP:
+            return self._table.take(self._places(keys)).nonzero()[0]
+        starts = range(0, len(keys), _STEP)  # in parts that stay in cache
+        return np.concatenate([self.passing(keys[i : i + _STEP]) + i for i in starts])
 
 
 def meeting(few: Keys, many: Keys) -> tuple[IntArray, IntArray]:
@@ -127,7 +131,7 @@ class KeyPool:
         owned = len(known) <= len(space) and known.__array_interface__["data"] == space.__array_interface__["data"]
         self._space = space if owned else known.copy()
         self.old = len(known)
-        self.used = len(known)
+        self.used = self.most_used = len(known)
 
     @property
     def room(self) -> int:
@@ -144,6 +148,7 @@ class KeyPool:
         """Put even keys in; there must be room."""
         np.bitwise_or(keys, _ONE, out=self._space[self.used : self.used + len(keys)])
         self.used += len(keys)
+        self.most_used = max(self.most_used, self.used)
 
     def merge(self) -> None:
         """Sort, and leave one of each."""

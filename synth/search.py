@@ -170,7 +170,7 @@ class _Meeting:
             examples.carrier,
             examples.inputs[points],
             max_bits=MAX_BITS,
-            memory_mib=memory_mib // 2,
+            memory_mib=memory_mib * 2 // 5,
             max_programs=max_programs,
         )
         self.target = self.bank.lanes.pack(examples.outputs[points][None])
@@ -255,7 +255,7 @@ class _Meeting:
             self._full = True
 
     def _fits(self, more: float) -> bool:
-        return self.contexts.bytes + more <= self.memory_mib // 2 * 2**20
+        return self.contexts.bytes + more <= self.memory_mib * 2 // 5 * 2**20
 
     def _certify(self, *, at_last: bool) -> None:
         """Raise the bound by what the roots show, where that settles the matter or nothing else will."""
@@ -266,11 +266,9 @@ class _Meeting:
             if self.best is None and not at_last:
                 return
             self._roots = Roots(self.bank, self.target)
-        margin = self._roots.margin
-        if not margin:
-            return
-        settles = self.best is not None and deepest + 1 < self.best.bits <= deepest + margin + 1
-        if not settles and not at_last:
+        reach = self._roots.reach
+        settles = self.best is not None and deepest + 1 < self.best.bits <= reach + 1
+        if reach <= deepest or not (settles or at_last):
             return
         for bits, build in self._roots.matches():
             if self.best is not None and bits >= self.best.bits:
@@ -280,7 +278,7 @@ class _Meeting:
             if self.wrong is not None:
                 self.bound = bits
                 return
-        self.bound = deepest + margin + 1 if self.best is None else min(self.best.bits, deepest + margin + 1)
+        self.bound = reach + 1 if self.best is None else min(self.best.bits, reach + 1)
 
     def _meet(self, deeper_than: int) -> None:
         """Programs from all contexts with behaviours of more than so many bits in their holes."""

@@ -26,7 +26,7 @@ class Shelf:
             made a behaviour has to be found anew.
         level_words: the words of such levels, where they were asked for and keys are not exact.
         known: all keys, sorted; kept only once ``sort_known`` has been called.
-        spare: the array that ``known`` is the beginning of, with room for more.
+        spare: the array that ``known`` is the beginning of, with room for more; ``touched`` keys of it were ever used.
     """
 
     def __init__(self, lanes: Lanes, most_arguments: int) -> None:
@@ -41,6 +41,7 @@ class Shelf:
         self.level_words: dict[int, Words] = {}
         self.known: Keys | None = None
         self.spare: Keys = self.keys
+        self.touched = 0
         self._places: IntArray | None = None
         self._order: IntArray | None = None
         self._sorted: Keys = self.keys
@@ -68,7 +69,7 @@ class Shelf:
     def bytes(self) -> int:
         arrays = [self.words, self.keys, self.bits, self.origin, self.arguments]
         arrays += [*self.levels.values(), *self.level_words.values()]
-        return sum(x.nbytes for x in arrays) + (self.known.nbytes if self.known is not None else 0)
+        return sum(x.nbytes for x in arrays) + 8 * max(self.touched, len(self.known) if self.known is not None else 0)
 
     def count(self, bits: int) -> int:
         """How many behaviours have exactly so many bits."""
@@ -128,11 +129,16 @@ class Shelf:
         """Whether the values of a level are there."""
         return self.lanes.exact or bits not in self.levels or bits in self.level_words
 
+    @property
+    def worded(self) -> int:
+        """The most bits of a level up to which all have their values."""
+        return min((bits - 1 for bits in self.levels if not self.has_words(bits)), default=self.closed)
+
     def all_words(self) -> Words:
-        """The words of all behaviours by index, shape (words, len(self))."""
-        if not self.levels:
-            return self.words
-        return np.concatenate([self.words, *(self.level(bits) for bits in sorted(self.levels))], axis=1)
+        """The words of the behaviours of at most ``worded`` bits by index, shape (words, count)."""
+        worded = self.worded
+        later = [self.level(bits) for bits in sorted(self.levels) if bits <= worded]
+        return np.concatenate([self.words, *later], axis=1) if later else self.words
 
     def words_at(self, indices: IntArray) -> Words:
         """The words of behaviours by index, shape (words, count); only where they are held or keys are exact."""

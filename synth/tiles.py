@@ -12,7 +12,8 @@ from synth.shelf import Shelf
 
 BLOCK = 1 << 15  # candidates in a tile
 NOTICE = 1 << 20  # candidates between two moments at which a caller may stop
-_CHUNK = 1 << 22  # candidates that are sorted at a time, at least
+_CHUNK = 1 << 22  # candidates that are sorted at a time, at least, where memory allows
+_LEAST = 1 << 19  # and at the very least
 
 Ranges: TypeAlias = tuple[tuple[int, int], ...]
 
@@ -31,27 +32,43 @@ def build_level(
         Numbers of candidates that have been seen since the last time.
     """
     pool = KeyPool(shelf.sort_known(), shelf.spare)
-    left, since, notice = expected, 0, 0
+    left, since, notice, granted = expected, 0, 0, 0
     most = max(_CHUNK, 3 * pool.old)
     for keys in blocks:
         count = len(keys)
-        if pool.room < count or since + count > most:
-            if since > most // 2:
+        if since + count > granted:
+            if since > most // 2 or since + count > most:
                 pool.merge()
                 since = 0
-            wanted = max(count, min(left, most))
-            if not fits(8 * (pool.used + wanted)):
-                return
+            wanted = max(count, min(left, most - since))
+            while not fits(_needed(shelf, pool, wanted)):
+                if wanted <= _LEAST:
+                    shelf.touched = max(shelf.touched, pool.most_used)
+                    return
+                if since:
+                    pool.merge()
+                    since = 0
+                wanted = max(count, wanted // 2)
             pool.reserve(wanted)
+            granted = since + wanted
         pool.add(keys)
         since, notice, left = since + count, notice + count, left - count
         if notice > NOTICE:
             yield notice
             notice = 0
     pool.merge()
+    shelf.touched = max(shelf.touched, pool.most_used)
     new, shelf.known, shelf.spare = pool.close()
     shelf.extend_keys(bits, new)
     yield notice
+
+
+def _needed(shelf: Shelf, pool: KeyPool, wanted: int) -> float:
+    """How many bytes more it takes to add so many keys: room in the pool, and the level itself, half of them new."""
+    grown = max(0, pool.used + wanted - max(shelf.touched, pool.most_used))
+    if pool.room < wanted:
+        grown += pool.used  # the pool moves
+    return 12.0 * (grown + pool.used - pool.old + wanted / 2)  # half as much again for what else is afoot
 
 
 def tiles(sizes: list[int], triangle: bool) -> Iterator[tuple[Ranges, tuple[int, ...]]]:

@@ -85,6 +85,56 @@ def test_few_values_and_many_examples_need_more_points_than_a_fingerprint(search
     assert end.minimal
 
 
+@pytest.mark.parametrize("small", [False, True], ids=["gathered", "swept"])
+def test_what_is_certified_is_what_enumeration_finds(small, monkeypatch):
+    """Certificates by roots and contexts, against every program in order; with small limits the large levels' code."""
+    if small:
+        monkeypatch.setattr("synth.bank._SMALL", 300)
+        monkeypatch.setattr("synth.search._MOST_CONTEXTS", 500)
+        monkeypatch.setattr("synth.tiles.BLOCK", 256)
+    certified = 0
+    for i in range(60):
+        name = ("ring", "field", "full", "full", "group")[i % 5]
+        carrier = symmetric_group(2 + i % 3) if name == "group" else Residues((2, 3, 7, 11, 12, 59, 131)[i % 7])
+        lang = language(name, 1 + i % 3)
+        program = draw_program(lang, 14 + i % 13, 3, i, every_variable=False)
+        inputs = points(carrier, lang.arity, 1 + 5 * i % 23, i)
+        outputs = program.evaluate(inputs, carrier)
+        straight = last(enumerate_programs, lang, carrier, inputs, outputs, max_programs=300_000)
+        met = last(meet_in_the_middle, lang, carrier, inputs, outputs, max_programs=300_000)
+        if straight.minimal and met.minimal:
+            certified += 1
+            assert straight.program is not None
+            assert met.program is not None
+            assert straight.program.bits == met.program.bits
+        if straight.minimal:
+            assert straight.program is not None
+            assert met.lower_bound_bits <= straight.program.bits
+            assert met.program is not None
+    assert certified > 50
+
+
+def test_programs_far_outside_any_bank_are_met_in_the_middle():
+    carrier, lang = Residues(59), language("ring", 2)
+    for seed in (5, 18, 24):
+        target = draw_program(lang, 68, 2, seed)
+        inputs = points(carrier, 2, 32, seed)
+        outputs = target.evaluate(inputs, carrier)
+        found = next(x.program for x in meet_in_the_middle(lang, carrier, inputs, outputs) if x.program is not None)
+        assert exact(found, target, carrier)
+
+
+def test_memory_is_honoured_and_the_deepest_complete_level_counts():
+    carrier = Residues(59)
+    inputs = np.stack([np.arange(30), np.arange(30) ** 3 % 59], axis=1)
+    labels = integers(5, "labels", np.arange(30), 59)
+    for name in ("ring", "full"):
+        for search in SEARCHES:
+            end = last(search, language(name, 2), carrier, inputs, labels, memory_mib=24)
+            assert end.program is None
+            assert end.lower_bound_bits > 25
+
+
 TARGETS = ["a + b", "a - b", "a*b", "a*a + b*b", "(a + b)**2", "a**3 + a*b", "a*a + a*b + b*b", "a**3 + a*b*b + b"]
 
 
