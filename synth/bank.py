@@ -8,50 +8,23 @@ level that does not fit the memory or the work is not begun.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import TypeAlias
+from collections.abc import Iterator
 
 import numpy as np
 
+from synth.candidates import Candidates
 from synth.carrier import Carrier, IntArray
-from synth.grammar import SORTS, Group, arities, cheapest, groups, limits, stride, used
-from synth.kernels import Gatherer, Kernel, kernels
+from synth.grammar import SORTS, arities, limits, stride, used
 from synth.lanes import Keys, Lanes, Words
 from synth.language import Language
 from synth.language import language as named_language
-from synth.program import Production, Program, Sort
+from synth.program import Program, Sort
 from synth.ranking import Sieve, first_of_each
-from synth.shelf import LEAF, Shelf
-from synth.tiles import BLOCK, NOTICE, build_level, tiles
+from synth.shelf import Shelf
+from synth.tiles import BLOCK, NOTICE, build_level
 
 MEMORY_MIB = 1024
 _SMALL = 1 << 17  # candidates that are built in one go, by gathering
-
-_Fill: TypeAlias = Callable[[Words], Words]
-
-
-@dataclass(frozen=True, slots=True)
-class _Block:
-    """Candidates of one production: arguments ``start <= index < stop`` of the levels, on the axes in ``order``."""
-
-    position: int
-    ranges: tuple[tuple[int, int], ...]
-    order: tuple[int, ...]
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return tuple(self.ranges[i][1] - self.ranges[i][0] for i in self.order)
-
-    def arguments(self, local: IntArray) -> list[IntArray]:
-        """The arguments' indices of candidates by their place in the block."""
-        if not self.order:
-            return []
-        along = np.unravel_index(local, self.shape)
-        result = [np.empty(0, dtype=np.int64)] * len(self.order)
-        for axis, i in zip(along, self.order, strict=True):
-            result[i] = axis + self.ranges[i][0]
-        return result
 
 
 class Bank:
@@ -101,15 +74,11 @@ class Bank:
         self.stopped: str | None = None
         most = max((x.arity for x in language.productions), default=0)
         self.shelves: dict[Sort, Shelf] = {x: Shelf(self.lanes, most) for x in SORTS}
-        built = kernels(carrier)
-        self._kernels: list[Kernel | None] = [built.of(x) if x.arity else None for x in language.productions]
-        self._least = cheapest(language)
+        self._sources = Candidates(language, carrier, inputs, self.lanes, self.shelves)
         self._stride = stride(language)
         self._limits = limits(language, sort, max_bits)
         self._used = dict.fromkeys(SORTS, np.inf) if hold_all else used(language, sort, max_bits)
-        self._prepared: dict[tuple[Sort, int, _Fill], Words] = {}
         self._programs: dict[tuple[Sort, int], Program] = {}
-        self._swept: dict[tuple[Sort, int], tuple[int, list[IntArray]]] = {}
         self._constants = self._pointless_conditions()
         self._most_conditions = 2.0 ** min(len(inputs), 1000) - len(self._constants)
 
@@ -238,154 +207,30 @@ class Bank:
             shelf.extend_keys(0, np.empty(0, dtype=np.uint64))
 
     def _memory(self) -> int:
-        prepared = sum(x.nbytes for x in self._prepared.values())
-        return prepared + sum(x.bytes for x in self.shelves.values())
+        return self._sources.bytes + sum(x.bytes for x in self.shelves.values())
 
     def _fits(self, more: float) -> bool:
         return self._memory() + more <= self.memory_mib * 2**20
 
-    # Small levels, several at a time
-
     def _gather(self, sort: Sort, low: int, high: int) -> None:
+        """Build a few small levels at once, with what made each behaviour."""
         shelf = self.shelves[sort]
-        parts: list[Words] = []
-        positions: list[int] = []
-        bits: list[IntArray] = []
-        arguments: list[list[IntArray]] = []
-        for position, rule in enumerate(self.language.productions):
-            if rule.sort == sort and not rule.arity and low <= rule.bits <= high:
-                positions.append(position)
-                bits.append(np.array([rule.bits]))
-                arguments.append([])
-        if positions:
-            parts.append(self._leaves([self.language.productions[i] for i in positions]))
-        gatherer = Gatherer({s: x.words for s, x in self.shelves.items()})
-        for group in groups(self.language, sort):
-            cost, indices = self._tuples(group, low, high)
-            if not len(cost):
-                continue
-            gatherer.at(indices)
-            for position, orders in group.members:
-                kernel = self._kernels[position]
-                assert kernel is not None
-                for order in orders:
-                    parts.append(kernel.apply(*map(gatherer.take, order, group.arguments, kernel.prepare)))
-                    positions.append(position)
-                    bits.append(cost)
-                    arguments.append([indices[i] for i in order])
-        if not parts:
+        found = self._sources.gather(sort, low, high)
+        if found is None:
             shelf.extend(shelf.words[:, :0], shelf.keys[:0], shelf.bits[:0], shelf.bits[:0], shelf.bits[:0], high)
             return
-        words, costs = np.concatenate(parts, axis=1), np.concatenate(bits)
-        self.candidates += len(costs)
+        words, bits, origin, arguments = found
+        self.candidates += len(bits)
         keys = self.lanes.keys(words)
         known = np.concatenate([shelf.keys, self._constants]) if sort == "condition" else shelf.keys
-        new = first_of_each(known, keys, costs)
-        origin = np.empty(len(costs), dtype=np.int64)
-        made = np.empty((shelf.arguments.shape[0], len(costs)), dtype=np.int64)
-        start = 0
-        for position, cost, indices in zip(positions, bits, arguments, strict=True):
-            stop = start + len(cost)
-            origin[start:stop] = position
-            made[len(indices) :, start:stop] = LEAF
-            for row, index in zip(made, indices, strict=False):
-                row[start:stop] = index
-            start = stop
-        shelf.extend(words.take(new, axis=1), keys[new], costs[new], origin[new], made.take(new, axis=1), high)
-
-    def _leaves(self, rules: list[Production]) -> Words:
-        """The words of variables and constants, shape (words, rules)."""
-        values = np.empty((len(rules), len(self.inputs)), dtype=np.int64)
-        for row, rule in zip(values, rules, strict=True):
-            row[:] = rule.semantics(self.carrier) if rule.variable is None else self.inputs[:, rule.variable]
-        return self.lanes.pack(values)
-
-    def _tuples(self, group: Group, low: int, high: int) -> tuple[IntArray, list[IntArray]]:
-        """Bits and arguments' indices of all programs with the group's roots that have ``low`` to ``high`` bits."""
-        shelf = self.shelves[group.arguments[0]]
-        if len(group.arguments) == 1:
-            start, stop = shelf.places.take([low - group.bits, high - group.bits + 1], mode="clip").tolist()
-            return shelf.bits[start:stop] + group.bits, [np.arange(start, stop)]
-        rests = [int(sum(self._least[s] for s in group.arguments[i + 1 :])) for i in range(len(group.arguments))]
-        stop = int(shelf.places.take(high - group.bits - rests[0] + 1, mode="clip"))
-        if stop <= 0 or high - group.bits - rests[0] < 0:
-            return np.empty(0, dtype=np.int64), []
-        bits, arguments = shelf.bits[:stop] + group.bits, [np.arange(stop)]
-        for i, sort in enumerate(group.arguments[1:], start=1):
-            shelf = self.shelves[sort]
-            counts = shelf.places.take((high + 1 - rests[i]) - bits, mode="clip")
-            lower = None
-            if i == len(group.arguments) - 1:
-                lower = shelf.places.take(low - bits, mode="clip")
-            if group.unordered:
-                lower = arguments[0] if lower is None else np.maximum(lower, arguments[0])
-            if lower is not None:
-                counts = np.maximum(counts - lower, 0)
-            row = np.arange(len(bits)).repeat(counts)
-            skipped = counts - counts.cumsum()
-            if lower is not None:
-                skipped += lower
-            index = np.arange(len(row)) + skipped[row]
-            bits = bits[row] + shelf.bits[index]
-            arguments = [x[row] for x in arguments]
-            arguments.append(index)
-        return bits, arguments
-
-    # Large levels, one at a time
-
-    def _blocks(self, sort: Sort, bits: int) -> Iterator[tuple[_Block, Words]]:
-        """All candidates of exactly so many bits, in blocks that stay in cache."""
-        for position, rule in enumerate(self.language.productions):
-            if rule.sort != sort or rule.bits > bits:
-                continue
-            kernel = self._kernels[position]
-            if kernel is None:
-                if rule.bits == bits:
-                    yield _Block(position, (), ()), self._leaves([rule])
-                continue
-            for levels in self._splits(rule.arguments, bits - rule.bits, rule.commutes):
-                values = [
-                    self._prepare(s, level, fill)
-                    for s, level, fill in zip(rule.arguments, levels, kernel.prepare, strict=True)
-                ]
-                firsts = [self.shelves[s].offsets[c] for s, c in zip(rule.arguments, levels, strict=True)]
-                triangle = rule.commutes and levels[0] == levels[1]
-                for ranges, order in tiles([x.shape[1] for x in values], triangle):
-                    shaped: list[Words] = []
-                    for i, (start, stop) in enumerate(ranges):
-                        shape = [values[i].shape[0]] + [1] * len(order)
-                        shape[1 + order.index(i)] = stop - start
-                        shaped.append(values[i][:, start:stop].reshape(shape))
-                    result = kernel.apply(*shaped)
-                    moved = tuple((f + a, f + b) for f, (a, b) in zip(firsts, ranges, strict=True))
-                    yield _Block(position, moved, order), result.reshape(result.shape[0], -1)
-
-    def _splits(self, sorts: tuple[Sort, ...], bits: int, commutes: bool) -> Iterator[tuple[int, ...]]:
-        """How so many bits may be shared among arguments, such that each has behaviours."""
-        if len(sorts) == 1:
-            if self.shelves[sorts[0]].count(bits):
-                yield (bits,)
-            return
-        rest = sum(int(self._least[s]) for s in sorts[1:])
-        most = bits // 2 if commutes else bits - rest
-        for first in range(int(self._least[sorts[0]]), most + 1):
-            if self.shelves[sorts[0]].count(first):
-                for others in self._splits(sorts[1:], bits - first, False):
-                    yield (first, *others)
-
-    def _prepare(self, sort: Sort, level: int, fill: _Fill | None) -> Words:
-        shelf = self.shelves[sort]
-        if fill is None:
-            return shelf.level(level)
-        if (sort, level, fill) not in self._prepared:
-            self._prepared[sort, level, fill] = fill(np.ascontiguousarray(shelf.level(level)))
-        return self._prepared[sort, level, fill]
+        new = first_of_each(known, keys, bits)
+        shelf.extend(words.take(new, axis=1), keys[new], bits[new], origin[new], arguments.take(new, axis=1), high)
 
     def _sweep_keys(self, sort: Sort, bits: int) -> Iterator[int]:
         """Build one level as its sorted keys alone."""
         shelf = self.shelves[sort]
         shelf.known = self._sorted(sort)
-        keys = (self.lanes.keys(words) for _, words in self._blocks(sort, bits))
+        keys = (self.lanes.keys(words) for _, words in self._sources.blocks(sort, bits))
         for done in build_level(shelf, bits, keys, int(self._work(sort, bits, bits)) + BLOCK, self._fits):
             self.candidates += done
             yield self.deepest
@@ -415,7 +260,7 @@ class Bank:
             result[:, at.take(hit)] = words.take(order.take(hit), axis=1)
             passed.clear()
 
-        for _, words in self._blocks(sort, bits):
+        for _, words in self._sources.blocks(sort, bits):
             keys = self.lanes.keys(words)
             passing = sieve.passing(keys)
             passed.append((keys.take(passing), words.take(passing, axis=1)))
@@ -494,7 +339,7 @@ class Bank:
             return position, shelf.arguments[:arity, index].tolist()
         bits = shelf.bits_of(index)
         wanted = shelf.levels[bits][index - shelf.offsets[bits]]
-        for block, words in self._blocks(sort, bits):
+        for block, words in self._sources.blocks(sort, bits):
             hits = np.flatnonzero(self.lanes.keys(words) == wanted)
             if len(hits):
                 return block.position, [int(x[0]) for x in block.arguments(hits[:1])]

@@ -1,0 +1,198 @@
+"""Candidates: the programs of given length whose arguments are on the shelves, evaluated in bulk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+
+from synth.carrier import Carrier, IntArray
+from synth.grammar import Group, cheapest, groups
+from synth.kernels import Gatherer, Kernel, kernels
+from synth.lanes import Lanes, Words
+from synth.language import Language
+from synth.program import Production, Sort
+from synth.shelf import LEAF, Shelf
+from synth.tiles import tiles
+
+_Fill: TypeAlias = Callable[[Words], Words]
+# Words (words, count), bits, positions of productions, and indices of arguments (most arguments, count).
+Gathered: TypeAlias = tuple[Words, IntArray, IntArray, IntArray]
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Candidates of one production: arguments ``start <= index < stop`` of the levels, on the axes in ``order``."""
+
+    position: int
+    ranges: tuple[tuple[int, int], ...]
+    order: tuple[int, ...]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.ranges[i][1] - self.ranges[i][0] for i in self.order)
+
+    def arguments(self, local: IntArray) -> list[IntArray]:
+        """The arguments' indices of candidates by their place in the block."""
+        if not self.order:
+            return []
+        along = np.unravel_index(local, self.shape)
+        result = [np.empty(0, dtype=np.int64)] * len(self.order)
+        for axis, i in zip(along, self.order, strict=True):
+            result[i] = axis + self.ranges[i][0]
+        return result
+
+
+class Candidates:
+    """Programs with one production over arguments that are on the shelves.
+
+    Few are evaluated by gathering their arguments; many in blocks, by broadcasting whole levels against each other.
+    """
+
+    def __init__(
+        self, language: Language, carrier: Carrier, inputs: IntArray, lanes: Lanes, shelves: Mapping[Sort, Shelf]
+    ) -> None:
+        self.language, self.carrier, self.inputs, self.lanes, self.shelves = language, carrier, inputs, lanes, shelves
+        built = kernels(carrier)
+        self._kernels: list[Kernel | None] = [built.of(x) if x.arity else None for x in language.productions]
+        self._least = cheapest(language)
+        self._prepared: dict[tuple[Sort, int, _Fill], Words] = {}
+
+    @property
+    def bytes(self) -> int:
+        """What it keeps of levels prepared for the kernels."""
+        return sum(x.nbytes for x in self._prepared.values())
+
+    # Small levels, several at a time
+
+    def gather(self, sort: Sort, low: int, high: int) -> Gathered | None:
+        """All candidates of ``low`` to ``high`` bits, by gathering; None where there are none."""
+        parts: list[Words] = []
+        positions: list[int] = []
+        bits: list[IntArray] = []
+        arguments: list[list[IntArray]] = []
+        for position, rule in enumerate(self.language.productions):
+            if rule.sort == sort and not rule.arity and low <= rule.bits <= high:
+                positions.append(position)
+                bits.append(np.array([rule.bits]))
+                arguments.append([])
+        if positions:
+            parts.append(self._leaves([self.language.productions[i] for i in positions]))
+        gatherer = Gatherer({s: x.words for s, x in self.shelves.items()})
+        for group in groups(self.language, sort):
+            cost, indices = self._tuples(group, low, high)
+            if not len(cost):
+                continue
+            gatherer.at(indices)
+            for position, orders in group.members:
+                kernel = self._kernels[position]
+                assert kernel is not None
+                for order in orders:
+                    parts.append(kernel.apply(*map(gatherer.take, order, group.arguments, kernel.prepare)))
+                    positions.append(position)
+                    bits.append(cost)
+                    arguments.append([indices[i] for i in order])
+        if not parts:
+            return None
+        words, costs = np.concatenate(parts, axis=1), np.concatenate(bits)
+        origin = np.empty(len(costs), dtype=np.int64)
+        made = np.empty((self.shelves[sort].arguments.shape[0], len(costs)), dtype=np.int64)
+        start = 0
+        for position, cost, indices in zip(positions, bits, arguments, strict=True):
+            stop = start + len(cost)
+            origin[start:stop] = position
+            made[len(indices) :, start:stop] = LEAF
+            for row, index in zip(made, indices, strict=False):
+                row[start:stop] = index
+            start = stop
+        return words, costs, origin, made
+
+    def _leaves(self, rules: list[Production]) -> Words:
+        """The words of variables and constants, shape (words, rules)."""
+        values = np.empty((len(rules), len(self.inputs)), dtype=np.int64)
+        for row, rule in zip(values, rules, strict=True):
+            row[:] = rule.semantics(self.carrier) if rule.variable is None else self.inputs[:, rule.variable]
+        return self.lanes.pack(values)
+
+    def _tuples(self, group: Group, low: int, high: int) -> tuple[IntArray, list[IntArray]]:
+        """Bits and arguments' indices of all programs with the group's roots that have ``low`` to ``high`` bits."""
+        shelf = self.shelves[group.arguments[0]]
+        if len(group.arguments) == 1:
+            start, stop = shelf.places.take([low - group.bits, high - group.bits + 1], mode="clip").tolist()
+            return shelf.bits[start:stop] + group.bits, [np.arange(start, stop)]
+        rests = [int(sum(self._least[s] for s in group.arguments[i + 1 :])) for i in range(len(group.arguments))]
+        stop = int(shelf.places.take(high - group.bits - rests[0] + 1, mode="clip"))
+        if stop <= 0 or high - group.bits - rests[0] < 0:
+            return np.empty(0, dtype=np.int64), []
+        bits, arguments = shelf.bits[:stop] + group.bits, [np.arange(stop)]
+        for i, sort in enumerate(group.arguments[1:], start=1):
+            shelf = self.shelves[sort]
+            counts = shelf.places.take((high + 1 - rests[i]) - bits, mode="clip")
+            lower = None
+            if i == len(group.arguments) - 1:
+                lower = shelf.places.take(low - bits, mode="clip")
+            if group.unordered:
+                lower = arguments[0] if lower is None else np.maximum(lower, arguments[0])
+            if lower is not None:
+                counts = np.maximum(counts - lower, 0)
+            row = np.arange(len(bits)).repeat(counts)
+            skipped = counts - counts.cumsum()
+            if lower is not None:
+                skipped += lower
+            index = np.arange(len(row)) + skipped[row]
+            bits = bits[row] + shelf.bits[index]
+            arguments = [x[row] for x in arguments]
+            arguments.append(index)
+        return bits, arguments
+
+    # Large levels, one at a time
+
+    def blocks(self, sort: Sort, bits: int) -> Iterator[tuple[Block, Words]]:
+        """All candidates of exactly so many bits, in blocks that stay in cache."""
+        for position, rule in enumerate(self.language.productions):
+            if rule.sort != sort or rule.bits > bits:
+                continue
+            kernel = self._kernels[position]
+            if kernel is None:
+                if rule.bits == bits:
+                    yield Block(position, (), ()), self._leaves([rule])
+                continue
+            for levels in self._splits(rule.arguments, bits - rule.bits, rule.commutes):
+                values = [
+                    self._prepare(s, level, fill)
+                    for s, level, fill in zip(rule.arguments, levels, kernel.prepare, strict=True)
+                ]
+                firsts = [self.shelves[s].offsets[c] for s, c in zip(rule.arguments, levels, strict=True)]
+                triangle = rule.commutes and levels[0] == levels[1]
+                for ranges, order in tiles([x.shape[1] for x in values], triangle):
+                    shaped: list[Words] = []
+                    for i, (start, stop) in enumerate(ranges):
+                        shape = [values[i].shape[0]] + [1] * len(order)
+                        shape[1 + order.index(i)] = stop - start
+                        shaped.append(values[i][:, start:stop].reshape(shape))
+                    result = kernel.apply(*shaped)
+                    moved = tuple((f + a, f + b) for f, (a, b) in zip(firsts, ranges, strict=True))
+                    yield Block(position, moved, order), result.reshape(result.shape[0], -1)
+
+    def _splits(self, sorts: tuple[Sort, ...], bits: int, commutes: bool) -> Iterator[tuple[int, ...]]:
+        """How so many bits may be shared among arguments, such that each has behaviours."""
+        if len(sorts) == 1:
+            if self.shelves[sorts[0]].count(bits):
+                yield (bits,)
+            return
+        rest = sum(int(self._least[s]) for s in sorts[1:])
+        most = bits // 2 if commutes else bits - rest
+        for first in range(int(self._least[sorts[0]]), most + 1):
+            if self.shelves[sorts[0]].count(first):
+                for others in self._splits(sorts[1:], bits - first, False):
+                    yield (first, *others)
+
+    def _prepare(self, sort: Sort, level: int, fill: _Fill | None) -> Words:
+        shelf = self.shelves[sort]
+        if fill is None:
+            return shelf.level(level)
+        if (sort, level, fill) not in self._prepared:
+            self._prepared[sort, level, fill] = fill(np.ascontiguousarray(shelf.level(level)))
+        return self._prepared[sort, level, fill]
