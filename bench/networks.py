@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 IMPORTS = ("nets.train", "nets.law", "nets.faithful", "nets.bilinear", "nets.transformer", "synth.closed_forms")
 WATCHED = 4096  # cells whose answers must settle
 AGREES = 0.99  # on held-out cells, for a row to show a program as its network's
-RETRY = 1.3  # a law is looked for again after this many times the steps
+RETRY = 1.4  # a law is looked for again after this many times the steps
+CALM = 0.02  # a network that agrees with a law changes no more of its answers than this from checkpoint to checkpoint
 CONFIRM = 1.25  # a decoder goes on for this many times the steps after its law was accepted
 
 
@@ -111,7 +112,7 @@ class _Reader:
         noise, n = self.problem.noise, self.problem.n
         fitted = point.accuracy >= 1 - noise - 3 * (noise * (1 - noise) / n) ** 0.5
         agreement = 0.0
-        if point.final or (fitted and point.step >= RETRY * self._tried):
+        if point.final or (fitted and point.changed <= CALM and point.step >= RETRY * self._tried):
             self._read(point)
             agreement = self.reading.agreement if self.reading else 0.0
         elif self.reading is not None and self.reading.accepted:

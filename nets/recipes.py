@@ -64,7 +64,9 @@ def fast(architecture: Architecture, n: int) -> Recipe:
     they cost: few examples make cheap steps and need more of them. All numbers were chosen on p = 47, 61 and 83.
     """
     if architecture.name == "bilinear":
-        return Recipe(rate=0.1, decay=2.0, steps=_affordable(architecture, n, 2.5e11, 600, 1500))
+        # Below ten examples a token no number of steps was enough.
+        most = 1500 if _per_token(architecture.size, architecture.arity, n) >= 10 else 800
+        return Recipe(rate=0.1, decay=2.0, steps=_affordable(architecture, n, 2.5e11, 600, most))
     if architecture.name == "quadratic":
         return Recipe(rate=0.03, decay=3.0, steps=_affordable(architecture, n, 2.5e11, 600, 1500))
     if architecture.name == "relu":
@@ -73,7 +75,7 @@ def fast(architecture: Architecture, n: int) -> Recipe:
     # strong decay not to memorise them, and smoothing only hinders.
     examples = _per_token(architecture.size, architecture.arity, n)
     decay, cooldown = (2.0, 1.0) if examples < 27 else (1.5, 0.7) if examples < 40 else (1.0, 0.5)
-    steps = int(min(900, max(400, 16000 / examples)))
+    steps = int(min(900, max(400, 16000 / examples))) if examples >= 15 else 500
     return Recipe(
         rate=0.02,
         decay=decay,

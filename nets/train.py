@@ -34,6 +34,7 @@ class Checkpoint:
         flops: floating-point operations so far, forward and backward.
         network: what would be answered now (the running mean of the weights). It lives: later steps change it.
         stable_since: the step since which the answers on the watched cells have not changed.
+        changed: the share of the watched cells whose answer has changed since the checkpoint before; 1 at the first.
         final: whether training has ended.
         cause: why it ended, "" before: "settled" or "budget".
     """
@@ -46,6 +47,7 @@ class Checkpoint:
     flops: float
     network: Network
     stable_since: int
+    changed: float
     final: bool
     cause: str
 
@@ -111,9 +113,10 @@ def train(
             settled = settling is not None and settling.step(network, at, before) and accuracy >= fitted
             over = at == recipe.steps and attempt == attempts - 1
             since = before + (settling.since if settling is not None else at)
+            changed = settling.changed if settling is not None else 1.0
             cause = "settled" if settled else "budget" if over else ""
             yield Checkpoint(
-                before + at, attempt, rate, float(loss), accuracy, flops * (before + at), network, since,
+                before + at, attempt, rate, float(loss), accuracy, flops * (before + at), network, since, changed,
                 bool(cause), cause,
             )  # fmt: skip
             if settled:
@@ -128,7 +131,7 @@ class Settling:
     """
 
     def __init__(self, cells: IntArray, share: float) -> None:
-        self.cells, self.share, self.since = cells, share, 0
+        self.cells, self.share, self.since, self.changed = cells, share, 0, 1.0
         self._answers: IntArray | None = None
 
     def step(self, network: Network, at: int, before: int = 0) -> bool:
@@ -140,7 +143,8 @@ class Settling:
             the median margin.
         """
         answers = network.predict(self.cells)
-        if self._answers is None or not np.array_equal(answers, self._answers):
+        self.changed = 1.0 if self._answers is None else float((answers != self._answers).mean())
+        if self.changed:
             self.since = at
         self._answers = answers
         if at - self.since < max(self.share * self.since, 0.2 * (before + self.since)) + 10:
