@@ -47,8 +47,9 @@ def widths(name: str, size: int, arity: int, n: int) -> dict[str, int | float]:
     """The architecture's options under the ``fast`` recipe."""
     examples = _per_token(size, arity, n)
     if name == "bilinear":
-        # With this many examples a token the shared rows cannot serve memorising: see nets/bilinear.py.
-        return {"h": 256, "shared": 0.5 if examples >= 28 else 0.3 if examples >= 22 else 0.0}
+        # With this many examples the shared rows cannot serve memorising: see nets/bilinear.py.
+        plenty = examples >= 28 and n >= 0.4 * size**arity
+        return {"h": 256, "shared": 0.5 if plenty else 0.3 if examples >= 22 else 0.0}
     if name == "transformer":
         # Heads that start out looking everywhere treat inputs alike and memorise least; others learn a - b as well.
         attention, place = (0.3, 1.0) if examples < 27 else (0.8, 2.5) if examples < 40 else (1.0, 3.0)

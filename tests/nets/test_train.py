@@ -9,9 +9,9 @@ import pytest
 import torch
 from data import data, trained
 
-from nets.models import architecture, fresh
+from nets.models import Network, architecture, fresh
 from nets.recipes import Recipe, recipe
-from nets.train import Diverged, train
+from nets.train import Diverged, Settling, train
 
 
 def quick(**changes: object) -> Recipe:
@@ -141,3 +141,41 @@ def test_cuda_trains_to_exactness_too(name: str) -> None:
     ]  # fmt: skip
     np.testing.assert_array_equal(runs[0].predict(given.cells), given.cell_labels)
     np.testing.assert_array_equal(runs[0].logits(given.cells), runs[1].logits(given.cells))
+
+
+def test_an_attempt_that_does_not_settle_is_followed_by_a_fresh_one() -> None:
+    given = data("max", 11, 0.4, 0)
+    kind = architecture("bilinear", 11, 2)
+    plan = quick(steps=40, attempts=3, decay=0.0, cooldown=1.0)
+    points = list(train(kind, given.inputs, given.labels, plan, 0, watched=given.cells))
+    assert [x.step for x in points] == sorted({x.step for x in points})
+    assert points[-1].step == 120
+    assert points[-1].attempt == 2
+    assert [x.final for x in points] == [False] * (len(points) - 1) + [True]
+    ends = {x.attempt: x.network.state() for x in points}
+    assert len(ends) == 3
+    assert not np.array_equal(ends[0]["W"], ends[1]["W"])
+    # Nothing can settle where nothing is watched, and then there is nothing to start afresh for.
+    alone = list(train(kind, given.inputs, given.labels, plan, 0))
+    assert alone[-1].step == 40
+
+
+def test_answers_given_by_a_hair_are_not_settled() -> None:
+    kind = architecture("bilinear", 5, 2, h=5)
+    given = data("a + b", 5, 0.6, 0)
+
+    def network(margin: float) -> Network:
+        """Says a everywhere, by a margin of 1, and by another for a = 0."""
+        weights = {name: torch.zeros_like(x) for name, x in kind.start(torch.Generator()).items()}
+        weights |= {"U0": torch.eye(5), "U1": torch.ones(5, 5), "W": torch.eye(5)}
+        weights["U0"][0, 0] = margin
+        return Network(kind, weights)
+
+    for margin, expected in ((1.0, True), (0.01, False)):
+        settling = Settling(given.cells, 0.4)
+        assert [settling.step(network(margin), at) for at in (5, 10, 17)] == [False, False, expected]
+    settling = Settling(given.cells, 0.4)
+    settling.step(network(1.0), 100)
+    assert not settling.step(network(1.0), 120), "a fifth and ten more steps are not over"
+    assert settling.changed == 0.0
+    assert settling.step(network(1.0), 150)
