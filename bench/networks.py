@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from nets.train import Checkpoint
 
 IMPORTS = ("nets.train", "nets.law", "nets.faithful", "nets.bilinear", "nets.transformer", "synth.closed_forms")
-WATCHED = 4096  # cells whose answers must settle
+WATCHED = 1 << 15  # cells whose answers must settle
 AGREES = 0.99  # on held-out cells, for a row to show a program as its network's
 RETRY = 1.4  # a law is looked for again after this many times the steps
 CALM = 0.02  # a network that agrees with a law changes no more of its answers than this from checkpoint to checkpoint

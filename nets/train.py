@@ -15,6 +15,7 @@ from nets.optimise import AdamW
 from nets.recipes import Recipe
 from synth.carrier import IntArray
 
+LOOKED_AT = 4096  # cells whose answers are compared from checkpoint to checkpoint; margins are asked of all
 SURE = 0.15  # of the median margin, that the narrowest must have: networks stuck at .995 have answers far below that
 
 
@@ -132,6 +133,7 @@ class Settling:
 
     def __init__(self, cells: IntArray, share: float) -> None:
         self.cells, self.share, self.since, self.changed = cells, share, 0, 1.0
+        self._sample = cells[:: max(1, -(-len(cells) // LOOKED_AT))]
         self._answers: IntArray | None = None
 
     def step(self, network: Network, at: int, before: int = 0) -> bool:
@@ -142,7 +144,7 @@ class Settling:
             fifth of the run's), and the narrowest margin between a best and a second-best logit is at least ``SURE`` of
             the median margin.
         """
-        answers = network.predict(self.cells)
+        answers = network.predict(self._sample)
         self.changed = 1.0 if self._answers is None else float((answers != self._answers).mean())
         if self.changed:
             self.since = at
