@@ -223,7 +223,7 @@ def command(
 
     Args:
         task: A name (see --list), file.py:function, or an expression such as "a**2 + 3*b".
-        methods: Comma-separated, with parameters after colons: mitm,bilinear:h=256. Default: eight methods.
+        methods: Comma-separated, with parameters after colons: mitm,bilinear:h=256; or all. Default: eight methods.
         language: Language of the symbolic answers, or file.py:name. Default: full for residues, group for groups.
         examples: Numbers of examples, comma-separated. Default: a grid that goes down while it is solved.
         fractions: The same as shares of the cells.
