@@ -16,7 +16,7 @@ from nets.recipes import Recipe
 from synth.carrier import IntArray
 
 LOOKED_AT = 4096  # cells whose answers are compared from checkpoint to checkpoint; margins are asked of all
-SURE = 0.15  # of the median margin, that the narrowest must have: networks stuck at .995 have answers far below that
+SURE = 0.1  # of the median margin, that the narrowest must have: networks stuck at .995 have answers far below that
 
 
 class Diverged(Exception):

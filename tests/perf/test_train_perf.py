@@ -11,7 +11,7 @@ from nets.law import read_law
 from nets.models import Network, architecture, tokens
 from nets.optimise import AdamW
 from nets.recipes import recipe, widths
-from nets.train import Checkpoint, train
+from nets.train import Checkpoint, flushing_denormals, train
 from synth.carrier import IntArray, Residues
 
 
@@ -44,7 +44,8 @@ def test_one_step(benchmark, name: str, p: int) -> None:
         optimiser.update(1e-3)
         optimiser.average(8.0)
 
-    benchmark(step)
+    with torch.no_grad(), flushing_denormals():
+        benchmark(step)
 
 
 @pytest.mark.parametrize(
