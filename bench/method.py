@@ -107,8 +107,8 @@ class Faithfulness:
         variance_explained: share of the variance of the held-out centred logits that functions of the law explain.
         network: the network's own predictions, shape (cells,).
         keep_only, remove_only, remove_random: predictions, shape (cells,), of the network with only its key
-            frequencies kept in the weights, with them removed, and with random
-            frequencies of equal energy removed; None where not done.
+            frequencies kept in the weights, with them removed, and with as many
+            random others removed; None where not done, or no such others are left.
     """
 
     agreement: float

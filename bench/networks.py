@@ -218,7 +218,7 @@ class _Reader:
             network=point.network.predict(domain),
             keep_only=found.keep_only.predict(domain),
             remove_only=found.remove_only.predict(domain),
-            remove_random=found.remove_random.predict(domain),
+            remove_random=found.remove_random.predict(domain) if found.remove_random else None,
         )
         notes: dict[str, str | float] = {
             "key_frequencies": " ".join(map(str, found.keys)),

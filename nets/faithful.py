@@ -73,10 +73,11 @@ class Ties:
         variance_explained: of the centred held-out logits, by functions of the law's combination.
         keys: the key frequencies, strongest first.
         key_energy: their share of the energy of the tables of weights per token, the constants apart.
-        keep_only, remove_only, remove_random: the network with only the key frequencies kept in those tables, with
-            them removed, and with as much energy of other frequencies removed.
+        keep_only, remove_only: the network with only the key frequencies kept in those tables, and with them removed.
+        remove_random: with random other frequencies removed, as many as there are keys, or fewer where those hold as
+            much energy; None where no more others are left than that, and removing them would be ``keep_only`` again.
         random_energy: the energy that ``remove_random`` removed over that of the keys; below 1 where the other
-            frequencies together hold less.
+            frequencies hold less. 0 where it is None.
     """
 
     variance_explained: float
@@ -84,7 +85,7 @@ class Ties:
     key_energy: float
     keep_only: Network
     remove_only: Network
-    remove_random: Network
+    remove_random: Network | None
     random_energy: float
 
 
@@ -105,11 +106,13 @@ def ties(network: Network, law: Law, held_out: IntArray, rng: np.random.Generato
     keys = seen.keys()
     energy = _energies(network, law)
     wanted = sum(energy[k] for k in keys)
+    others = [k for k in energy if k not in keys]
     chosen: list[int] = []
-    for k in rng.permutation([k for k in energy if k not in keys]).tolist():
-        if sum(energy[x] for x in chosen) >= wanted:
+    for k in rng.permutation(others).tolist():
+        if sum(energy[x] for x in chosen) >= wanted or len(chosen) == len(keys):
             break
         chosen.append(k)
+    control = len(chosen) < len(others)
     total = sum(energy.values())
     return Ties(
         variance_explained=seen.explained,
@@ -117,8 +120,8 @@ def ties(network: Network, law: Law, held_out: IntArray, rng: np.random.Generato
         key_energy=wanted / max(total, 1e-30),
         keep_only=filtered(network, law, keys, keep=True),
         remove_only=filtered(network, law, keys, keep=False),
-        remove_random=filtered(network, law, chosen, keep=False),
-        random_energy=sum(energy[k] for k in chosen) / max(wanted, 1e-30),
+        remove_random=filtered(network, law, chosen, keep=False) if control else None,
+        random_energy=sum(energy[k] for k in chosen) / max(wanted, 1e-30) if control else 0.0,
     )
 
 

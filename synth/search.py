@@ -24,6 +24,7 @@ from synth.ranking import meeting
 from synth.shelf import Shelf
 
 MAX_BITS = 1 << 20  # longer than any search will get
+TIE_BITS = 16  # up to so many bits, where few examples leave many equals, a tie is broken as enumerate_programs does
 _MOST_CONTEXTS = 1 << 17  # residuals that are computed at a time by gathering
 _MOST_CHECKED = 200  # conditionals that are put to all examples at a time
 
@@ -142,9 +143,20 @@ def meet_in_the_middle(
         for progress in search.run():
             yield Progress(progress.program, visited + progress.visited, progress.lower_bound_bits, progress.minimal)
         if search.wrong is None:
+            if search.progress().minimal and search.best is not None and search.best.bits <= TIE_BITS:
+                yield from _first_of_equals(search, visited)
             return
         best, visited = search.best, visited + search.visited
         points = examples.refined(points, search.wrong)
+
+
+def _first_of_equals(search: _Meeting, visited: int) -> Iterator[Progress]:
+    """Of several minimal programs the one that ``enumerate_programs`` comes to first, so that the two agree."""
+    bits = search.best.bits if search.best is not None else 0
+    bank, examples = search.bank, search.examples
+    for progress in enumerate_programs(bank.language, bank.carrier, examples.inputs, examples.outputs):
+        if progress.program is not None and progress.program.bits == bits and progress.program != search.best:
+            yield Progress(progress.program, visited + search.visited + progress.visited, bits, True)
 
 
 class _Meeting:

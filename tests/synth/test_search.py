@@ -236,3 +236,16 @@ def test_searches_are_deterministic():
     for search in SEARCHES:
         runs = [list(search(lang, carrier, inputs, outputs, max_programs=100_000)) for _ in range(2)]
         assert runs[0] == runs[1]
+
+
+def test_short_answers_of_both_searches_are_the_same_program():
+    """With few examples many programs are minimal; the methods must not differ by luck."""
+    carrier, lang = Residues(59), language("full", 2)
+    for seed in range(12):
+        inputs = integers(seed, "tie inputs", np.arange(2 * (1 + seed % 3)), 59).reshape(-1, 2)
+        outputs = (inputs[:, 0] + inputs[:, 1]) % 59
+        first = last(enumerate_programs, lang, carrier, inputs, outputs)
+        second = last(meet_in_the_middle, lang, carrier, inputs, outputs)
+        assert first.minimal
+        assert second.minimal
+        assert first.program == second.program
