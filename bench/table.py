@@ -37,7 +37,9 @@ def _range(row: Mapping[str, Any]) -> str:
     if not math.isfinite(row["n_star"]):
         return ""
     high = row["n_star_hi"]
-    return f"{row['n_star_lo']:g}–{high:g}" if math.isfinite(high) else f"{row['n_star_lo']:g}–never"
+    if row["n_star_lo"] == high:
+        return f"{high:g}"
+    return f"{row['n_star_lo']:g}–{high:g}" if math.isfinite(high) else f"{row['n_star_lo']:g}–∞"
 
 
 def headline(plan: Plan) -> Text:
@@ -101,11 +103,13 @@ def _verdict(row: Mapping[str, Any], records: Sequence[Record]) -> str:
         if correct == len(there):
             parts.append(f"[green]✓[/] {row['proof']}")
         elif correct:
-            parts.append(f"[yellow]✓[/] {correct} of {len(there)} seeds")
+            parts.append(f"[yellow]✓[/] {correct}/{len(there)} seeds")
         else:
             parts.append(f"{MARKS.get(row['verdict'], '')} {row['verdict']}")
         if row["faithfulness"] is not None:
             parts.append(f"{row['faithfulness']:.0%}")
+    elif math.isfinite(row["n_star"]):
+        parts.append("no program")
     if not math.isfinite(row["n_star"]):
         accuracy = row["test_accuracy"]
         parts.append(f"{row['outcome']}" + (f" {accuracy:.1%}" if accuracy is not None else ""))
