@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from bench.errors import UserError
 from bench.method import Problem
 from bench.observe import Observation
@@ -22,7 +24,7 @@ def conclude(problem: Problem, watch: Observation, record: Record, store: Store)
     last, entry = watch.last, watch.trace[-1]
     record.test_accuracy, record.work = entry.test_accuracy, dict(entry.work)
     record.extraction_seconds = entry.extraction_seconds
-    record.notes = dict(last.notes)
+    record.notes = {str(name): _plain(value) for name, value in last.notes.items()}
     if last.program is not None:
         from synth.symbolic import canonical
         from synth.verify import verify
@@ -53,6 +55,17 @@ def conclude(problem: Problem, watch: Observation, record: Record, store: Store)
         record.faithfulness = watch.score(last)
     if last.weights:
         record.weights = store.save_weights(record.run_id, last.weights)
+
+
+def _plain(value: object) -> str | float:
+    """A note as JSON can hold it: numpy's numbers as floats, anything odd as its text."""
+    if isinstance(value, str):
+        return value
+    try:
+        number = float(value)  # pyright: ignore[reportArgumentType]
+    except (TypeError, ValueError):
+        return str(value)
+    return number if math.isfinite(number) else str(number)
 
 
 def _sympy(program: Program) -> str:

@@ -24,7 +24,7 @@ from bench.languages import load_language
 from bench.method import Budget, Inapplicable, Method, Problem
 from bench.observe import Observation
 from bench.provenance import provenance
-from bench.record import Outcome, Record, RunSpec, blank_record
+from bench.record import Outcome, Record, RunSpec, blank_record, one_line
 from bench.registry import LoadedTask, as_flags, load_method, load_task
 from bench.store import Store
 from bench.stream import Stream
@@ -59,13 +59,23 @@ def execute(spec_json: bytes, folder: str, timing: str) -> str:
     clock = time.perf_counter()
     try:
         record = _run(spec, store, clock)
-    except Exception as error:
+    except BaseException as error:
         # The harness or the task broke before the method could: an error all the same, and never a lost row.
-        record = blank_record(spec, Outcome.ERROR)
-        record.reason, record.error = _one_line(error), _tail()
+        record = _broken(spec, error)
     record.timing, record.started, record.provenance = timing, started, provenance()
-    store.save(record)
+    try:
+        store.save(record)
+    except (TypeError, ValueError) as error:  # the method handed over what JSON can't hold
+        record = _broken(spec, error)
+        record.timing, record.started, record.provenance = timing, started, provenance()
+        store.save(record)
     return record.run_id
+
+
+def _broken(spec: RunSpec, error: BaseException) -> Record:
+    record = blank_record(spec, Outcome.ERROR)
+    record.reason, record.error = one_line(error), _tail()
+    return record
 
 
 def _load(spec: RunSpec) -> LoadedTask:
@@ -160,15 +170,15 @@ def _drive(
         record.outcome, record.reason = Outcome.INAPPLICABLE, str(reason)
     except MemoryError:
         ending = "memout"
-    except Exception as error:
-        record.reason, broken = _one_line(error), _tail()
+    except BaseException as error:  # sys.exit() in a method ends that run, not the worker
+        record.reason, broken = one_line(error), _tail()
     record.seconds, record.cpu_seconds = budget.elapsed, watch.cpu_seconds
     record.trace = watch.trace
     clock = time.perf_counter()
     try:
         conclude(problem, watch, record, store)
     except Exception as error:  # a malformed answer is the method's error; its trace is kept
-        record.reason, broken = _one_line(error), _tail()
+        record.reason, broken = one_line(error), _tail()
     record.verify_seconds = watch.verify_seconds + time.perf_counter() - clock
     if broken:
         record.outcome, record.error = Outcome.ERROR, broken
@@ -196,11 +206,6 @@ def _memory_limit(mib: int, device: str) -> Generator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
-
-
-def _one_line(error: Exception) -> str:
-    text = " ".join(str(error).split()) or "no message"
-    return f"{type(error).__name__}: {text}"[:300]
 
 
 def _tail() -> str:

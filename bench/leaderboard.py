@@ -6,7 +6,7 @@ import csv
 import io
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from bench.store import write_atomically
 
 Row = dict[str, Any]
 Group = tuple[Any, ...]
+Seed = tuple[int, int]
 
 _COMMON = "task params p carrier carrier_size split noise language method family"
 LEADERBOARD = (
@@ -139,22 +140,31 @@ def program_row(record: Record) -> Row | None:
     }
 
 
-def _stars(by_seed: Mapping[tuple[int, int], Mapping[int, bool]]) -> Interval:
+def _stars(by_seed: Mapping[Seed, Mapping[int, bool]]) -> Interval:
     return median_interval([n_star(sizes) for sizes in by_seed.values()])
 
 
 def leaderboard_row(records: Sequence[Record]) -> Row:
-    """The row of one group's records, described at n = n_star, or at the largest n where n_star is censored."""
-    solved: dict[tuple[int, int], dict[int, bool]] = {}
-    programs: dict[tuple[int, int], dict[int, bool]] = {}
+    """The row of one group's records, described at n = n_star, or at the largest n where n_star is censored.
+
+    n* is a number of a grid: seeds that ran at other sizes than most do not enter it (see ``widest``).
+    """
+    records = widest(records)
+    solved: dict[Seed, dict[int, bool]] = {}
+    programs: dict[Seed, dict[int, bool]] = {}
     for record in records:
-        seed = record.spec.data_seed, record.spec.method_seed
-        solved.setdefault(seed, {})[record.spec.n] = record.solved
-        programs.setdefault(seed, {})[record.spec.n] = record.seconds_to_program is not None
+        solved.setdefault(_seed(record), {})[record.spec.n] = record.solved
+        programs.setdefault(_seed(record), {})[record.spec.n] = record.seconds_to_program is not None
     star = _stars(solved)
     largest = max(record.spec.n for record in records)
     asked = int(star.median) if math.isfinite(star.median) else largest
     there = [record for record in records if record.spec.n == asked]
+
+    def reached(size: float | None) -> float | None:
+        """The n that --split pairs reached for the n that was asked for."""
+        there = [record.n for record in records if record.spec.n == size]
+        return median(there) if there else size
+
     first = there[0]
     outcomes = Counter(record.outcome.value for record in there)
     best = _typical_program(there)
@@ -162,15 +172,17 @@ def leaderboard_row(records: Sequence[Record]) -> Row:
     accuracies = [x.test_accuracy for x in there if x.test_accuracy is not None]
     evidence = [value for record in there if (value := faithfulness(record)) is not None]
     timings = {record.timing for record in there}
+    verdict = _verdict(there)
+    proofs = Counter(record.proof for record in there if verdict and record.verdict == verdict)
     return {
         **_common(first.spec),
         "seeds": len(solved),
         "n": round(median([record.n for record in there])),
         "cells": first.spec.cells,
-        "n_star": star.median,
-        "n_star_lo": star.low if math.isfinite(star.median) else largest,
-        "n_star_hi": star.high if math.isfinite(star.median) else None,
-        "n_star_program": _stars(programs).median,
+        "n_star": reached(star.median),
+        "n_star_lo": reached(star.low if math.isfinite(star.median) else largest),
+        "n_star_hi": reached(star.high) if math.isfinite(star.median) else None,
+        "n_star_program": reached(_stars(programs).median),
         "solve_rate": sum(record.solved for record in there) / len(there),
         # The median run's outcome where the row is solved; otherwise the failure that most seeds met.
         "outcome": "solved" if 2 * outcomes["solved"] > len(there) else outcomes.most_common(1)[0][0],
@@ -183,8 +195,8 @@ def leaderboard_row(records: Sequence[Record]) -> Row:
         "program": best.program.text if best and best.program else None,
         "form": best.program.form if best and best.program else None,
         "bits": best.program.bits if best and best.program else None,
-        "verdict": _verdict(there),
-        "proof": best.proof if best else None,
+        "verdict": verdict,
+        "proof": proofs.most_common(1)[0][0] if proofs else None,
         "faithfulness": median(evidence) if evidence else None,
         "code_length_bits": None,
         "seconds_budget": first.spec.seconds,
@@ -194,6 +206,24 @@ def leaderboard_row(records: Sequence[Record]) -> Row:
         "task_version": first.spec.task_version,
         "method_version": first.spec.method_version,
     }
+
+
+def _seed(record: Record) -> Seed:
+    return record.spec.data_seed, record.spec.method_seed
+
+
+def widest(records: Sequence[Record]) -> list[Record]:
+    """The records of the seeds that ran at the most sizes, all of them at the same ones.
+
+    A folder collects the runs of many commands. A seed that only a later ``--examples 64`` ran knows nothing of smaller
+    sizes, and its "smallest solved" would drag the median.
+    """
+    sizes: dict[Seed, set[int]] = {}
+    for record in records:
+        sizes.setdefault(_seed(record), set()).add(record.spec.n)
+    counts = Counter(frozenset(x) for x in sizes.values())
+    grid = max(counts, key=lambda x: (len(x), counts[x], sorted(x)))
+    return [record for record in records if frozenset(sizes[_seed(record)]) == grid]
 
 
 def _typical_program(records: Sequence[Record]) -> Record | None:
@@ -218,13 +248,18 @@ def _verdict(records: Sequence[Record]) -> str:
     return "unknown" if verdicts - {""} else ""
 
 
-def boards(records: Iterable[Record]) -> dict[str, list[Row]]:
-    """The rows of the three tables, "leaderboard", "curves" and "programs", in a fixed order."""
+def boards(records: Iterable[Record], unfinished: Collection[Group] = ()) -> dict[str, list[Row]]:
+    """The rows of the three tables, "leaderboard", "curves" and "programs", in a fixed order.
+
+    Args:
+        records: what there is.
+        unfinished: groups that were interrupted; their n* would look final, and so they have no row yet.
+    """
     groups: dict[Group, list[Record]] = {}
     for record in records:
         groups.setdefault(group_of(record.spec), []).append(record)
     every = [x for key in groups for x in sorted(groups[key], key=_order)]
-    rows = [leaderboard_row(sorted(groups[key], key=_order)) for key in groups]
+    rows = [leaderboard_row(sorted(groups[key], key=_order)) for key in groups if key not in unfinished]
     return {
         "leaderboard": sorted(rows, key=_rank),
         "curves": [curve_row(record) for record in every],

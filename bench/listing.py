@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from bench.console import Terminal
 from bench.registry import list_methods, list_tasks
 from bench.store import Store
 from bench.table import headline
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def print_lists() -> None:
     """All tasks and methods with their parameters and a line about each."""
-    console = Console(highlight=False)
+    console = Terminal()
     for title, entries in (("tasks", list_tasks()), ("methods", list_methods())):
         table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
         table.add_column(title, style="bold", no_wrap=True)
@@ -31,7 +31,7 @@ def print_lists() -> None:
     console.print('Your own: --task file.py:function, --task "a**2 + 3*b", --methods file.py:function', markup=False)
 
 
-def print_plan(console: Console, plan: Plan) -> None:
+def print_plan(console: Terminal, plan: Plan) -> None:
     """The runs a command would start, and how many of them are on disk."""
     store = Store(plan.folder)
     console.print(headline(plan))

@@ -36,6 +36,11 @@ class Settings:
     steps: int = 0
     options: Mapping[str, int | float] = field(default_factory=dict[str, int | float])
 
+    def __post_init__(self) -> None:
+        for name, value in {"lr": self.rate, "steps": self.steps, **self.options}.items():
+            if value < 0:
+                raise ValueError(f"{self.architecture}: {name} must be positive, or 0 for the recipe's, got {value:g}")
+
 
 def training(
     problem: Problem, budget: Budget, rng: np.random.Generator, settings: Settings, *, decoder: bool

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import faulthandler
+import math
 import resource
 import time
 from collections.abc import Generator
@@ -80,6 +81,7 @@ class Observation:
             self.verify_seconds += time.perf_counter() - clock
 
     def _note(self, candidate: Candidate, elapsed: float) -> None:
+        _require_sound(candidate, elapsed)
         program = candidate.program
         predictions, program_exact = None, False
         if program is not None:
@@ -100,7 +102,7 @@ class Observation:
             cpu_seconds=self.cpu_seconds,
             extraction_seconds=candidate.extraction_seconds,
             work={unit: float(amount) for unit, amount in candidate.work.items()},
-            test_accuracy=float(right[self.held_out].mean()) if self.held_out.any() else float(right.mean()),
+            test_accuracy=float(right[self.held_out].mean()) if self.held_out.any() else None,
             accuracy=float(right.mean()),
             exact=exact,
             program=str(program) if program is not None else candidate.text,
@@ -137,13 +139,30 @@ class Observation:
             return float((np.asarray(predictions) == truth)[where].mean())
 
         return FaithfulnessRecord(
-            agreement=float(evidence.agreement),
+            agreement=float(agrees[self.held_out].mean()) if self.held_out.any() else float(agrees.mean()),
             agreement_on_errors=float(agrees[errors].mean()) if errors.any() else None,
             errors=int(errors.sum()),
             variance_explained=float(evidence.variance_explained),
             keep_only=accuracy(evidence.keep_only),
             remove_only=accuracy(evidence.remove_only),
             remove_random=accuracy(evidence.remove_random),
+        )
+
+
+def _require_sound(candidate: Any, elapsed: float) -> None:
+    """What a method says of itself is checked before it counts.
+
+    Raises:
+        TypeError: it is no Candidate, or a number in it can't be.
+    """
+    if not isinstance(candidate, Candidate):
+        raise TypeError(f"a method yields Candidates; this one yielded a {type(candidate).__name__}")
+    amounts = [*candidate.work.values(), candidate.bits if candidate.bits is not None else 0.0]
+    if not all(math.isfinite(amount) and amount >= 0 for amount in amounts):
+        raise TypeError(f"work and bits must be finite and not negative, got {amounts}")
+    if not 0 <= candidate.extraction_seconds <= elapsed + 1e-6:
+        raise TypeError(
+            f"extraction_seconds must be part of the run's {elapsed:.6g} s, got {candidate.extraction_seconds}"
         )
 
 

@@ -21,6 +21,7 @@ ALL_METHODS = "all"
 DEFAULT_SEEDS = 3
 DEFAULT_SECONDS = 5.0
 DEFAULT_MEMORY_MIB = 2048
+MOST_PROCESSES = 1024  # of jobs and of threads: beyond, a slip of the finger
 SPLITS = ("cells", "pairs")
 DEVICES = ("auto", "cpu", "cuda")
 RETRYABLE = tuple(x.value for x in Outcome)
@@ -78,7 +79,7 @@ def plan(
         UserError: anything that the user should mend; the message is one line.
     """
     _at_least("--seeds", seeds, 1)
-    _at_least("--threads", threads, 1)
+    _within("--threads", threads, 1, MOST_PROCESSES)
     _at_least("--memory-mib", memory_mib, 64)
     if not (math.isfinite(seconds) and seconds > 0):
         raise UserError(f"--seconds: expected a positive number of seconds, got {seconds:g}")
@@ -154,6 +155,11 @@ def _sizes(examples: Sequence[str | int], fractions: Sequence[str | float], cell
     return tuple(sorted(sizes, reverse=True))
 
 
+def _within(flag: str, value: int, least: int, most: int) -> None:
+    if not least <= value <= most:
+        raise UserError(f"{flag}: expected {least} to {most}, got {value}")
+
+
 def _at_least(flag: str, value: int, least: int) -> None:
     if value < least:
         raise UserError(f"{flag}: expected at least {least}, got {value}")
@@ -192,3 +198,13 @@ def retry_outcomes(names: Sequence[str]) -> frozenset[Outcome]:
     for name in names:
         _one_of("--retry", name, RETRYABLE)
     return frozenset(Outcome(name) for name in names)
+
+
+def check_jobs(jobs: int | None) -> None:
+    """Whether so many runs at a time can be meant.
+
+    Raises:
+        UserError: they can't.
+    """
+    if jobs is not None:
+        _within("--jobs", jobs, 1, MOST_PROCESSES)

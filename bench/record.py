@@ -107,7 +107,7 @@ class TraceEntry(msgspec.Struct, kw_only=True):
     cpu_seconds: float
     extraction_seconds: float
     work: dict[str, float]
-    test_accuracy: float
+    test_accuracy: float | None  # None where every cell was an example
     accuracy: float
     exact: bool
     program: str | None = None
@@ -170,3 +170,9 @@ class Record(msgspec.Struct, kw_only=True):
 def blank_record(spec: RunSpec, outcome: Outcome) -> Record:
     """A record with nothing measured in it, for runs that never came to their clock."""
     return Record(run_id=spec.run_id, spec=spec, outcome=outcome, n=spec.n)
+
+
+def one_line(error: BaseException) -> str:
+    """An exception as a record's reason: its type and message, at most 300 characters."""
+    text = " ".join(str(error).split()) or "no message"
+    return f"{type(error).__name__}: {text}"[:300]

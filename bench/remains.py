@@ -19,8 +19,8 @@ def record_of_remains(spec: RunSpec, store: Store, *, exit_code: int | None, tra
     """The record of a run whose process died: what its trace holds, with the cause.
 
     Args:
-        exit_code: the process's; WATCHDOG_EXIT means that it overran its budget inside one call, None that the
-            scheduler killed it for the same reason.
+        exit_code: the process's; WATCHDOG_EXIT beside a dumped stack means that it overran its budget inside one call,
+            None that the scheduler killed it for the same reason.
     """
     trace: list[TraceEntry] = []
     path = store.trace_path(spec.run_id)
@@ -34,10 +34,12 @@ def record_of_remains(spec: RunSpec, store: Store, *, exit_code: int | None, tra
     record.trace, record.provenance = trace, provenance()
     record.started = datetime.now(UTC).isoformat(timespec="milliseconds")
     stack = path.with_suffix(".stack")
+    overran = exit_code is None
     if stack.is_file():
+        overran = overran or (exit_code == WATCHDOG_EXIT and stack.stat().st_size > 0)
         record.error = "\n".join(stack.read_text(errors="replace").splitlines()[:STACK_LINES])
         stack.unlink(missing_ok=True)
-    if exit_code in (None, WATCHDOG_EXIT):
+    if overran:
         judgement = judge(trace, "timeout", trains=trains)
         record.outcome, record.reason = judgement.outcome, "stopped from outside: one call outlasted the budget"
         record.seconds_to_solve, record.seconds_to_program = judgement.seconds_to_solve, judgement.seconds_to_program

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import inspect
 import os
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -48,7 +50,7 @@ class Boards(NamedTuple):
 def run(
     task: str,
     *,
-    methods: Sequence[str] = (),
+    methods: Sequence[str] | str = (),
     examples: Sequence[int] = (),
     fractions: Sequence[float] = (),
     seeds: int = 3,
@@ -69,7 +71,8 @@ def run(
 
     Args:
         task: a name, ``file.py:function`` or an expression such as "a**2 + 3*b".
-        methods: names with optional parameters, "bilinear:h=256"; the default eight when empty.
+        methods: names with optional parameters, "bilinear:h=256", or one text with commas; the default eight when
+            empty.
         examples, fractions: sizes; the adaptive default grid when both are empty.
         seeds: pairs (data seed i, method seed i) for i below it.
         seconds, memory_mib: the backstops of one run.
@@ -87,14 +90,16 @@ def run(
     from bench.plan import plan
     from bench.registry import as_flags
 
+    refs = _split("methods", [methods]) if isinstance(methods, str) and methods else methods
     made = plan(
-        task, as_flags(task_parameters), methods=methods, examples=examples, fractions=fractions, seeds=seeds,
+        task, as_flags(task_parameters), methods=refs, examples=examples, fractions=fractions, seeds=seeds,
         seconds=seconds, memory_mib=memory_mib, threads=threads, device=device, noise=noise, split=split,
         language=language, out=out,
     )  # fmt: skip
     records = _perform(made, jobs=jobs, threads=threads, fresh=fresh, retry=retry, quiet=True)
     tables = boards(records)
     frames = {name: pd.DataFrame(tables[name], columns=columns) for name, columns in COLUMNS.items()}
+    frames = {name: frame.replace(float("inf"), None) for name, frame in frames.items()}  # censored: not available
     return Boards(**{name: frame.convert_dtypes() for name, frame in frames.items()})
 
 
@@ -102,24 +107,21 @@ def _perform(
     made: Plan, *, jobs: int | None, threads: int, fresh: bool, retry: Sequence[str], quiet: bool
 ) -> list[Record]:
     """Run the plan's chains, write the folder's tables, and return this call's records."""
-    from rich.console import Console
-
-    from bench.errors import UserError
-    from bench.plan import retry_outcomes
+    from bench.console import Terminal
+    from bench.plan import check_jobs, retry_outcomes
     from bench.progress import Progress
     from bench.schedule import run_chains
     from bench.store import Store
 
     outcomes = retry_outcomes(retry)
-    if jobs is not None and jobs < 1:
-        raise UserError(f"--jobs: expected at least 1, got {jobs}")
+    check_jobs(jobs)
     store = Store(made.folder)
     store.create()
     if not quiet:
         from bench.table import headline
 
-        Console(highlight=False).print(headline(made), end="\n\n")
-    console = Console(stderr=True)
+        Terminal().print(headline(made), end="\n\n")
+    console = Terminal(stderr=True)
     for path in store.damaged():
         console.print(f"{path}: a damaged record; where this command needs it, it runs again", style="yellow")
     records: list[Record] = []
@@ -140,9 +142,10 @@ def _perform(
 
 
 def _write_tables(made: Plan, store: Any) -> None:
-    from bench.leaderboard import boards, write_boards, write_overall
+    from bench.leaderboard import boards, group_of, write_boards, write_overall
 
-    write_boards(made.folder, boards(current(store.records(), made.task.task.fingerprint)))
+    unfinished = {group_of(specs[0]) for chain in made.chains if not chain.done for _, specs in chain.specs}
+    write_boards(made.folder, boards(current(store.records(), made.task.task.fingerprint), unfinished))
     write_overall(made.out)
 
 
@@ -254,18 +257,19 @@ def command(
         raise UserError("--task: no task given; try --task modadd, or --list for all of them")
     made = _plan_or_hint(
         task, {name.replace("-", "_"): value for name, value in task_flags.items()},
-        methods=_split(methods), examples=_split(examples), fractions=_split(fractions), seeds=seeds, seconds=seconds,
+        methods=_split("methods", methods), examples=_split("examples", examples),
+        fractions=_split("fractions", fractions), seeds=seeds, seconds=seconds,
         memory_mib=memory_mib, threads=threads, device=device, noise=noise, split=split, language=language, out=out,
     )  # fmt: skip
-    from rich.console import Console
+    from bench.console import Terminal
 
-    console = Console(highlight=False)
+    console = Terminal()
     if dry_run:
         from bench.listing import print_plan
 
         print_plan(console, made)
         return EXIT_OK
-    records = _perform(made, jobs=jobs, threads=threads, fresh=fresh, retry=_split(retry), quiet=quiet)
+    records = _perform(made, jobs=jobs, threads=threads, fresh=fresh, retry=_split("retry", retry), quiet=quiet)
     broken = any(record.outcome.value == "error" for record in records)
     if not quiet:
         from bench.leaderboard import boards
@@ -289,15 +293,21 @@ def _plan_or_hint(task: str, flags: dict[str, str], **arguments: Any) -> Plan:
         raise UserError(str(error) + hint) from None
 
 
-def _split(values: Sequence[str] | None) -> list[str]:
-    """Flatten comma-separated, repeatable lists."""
-    return [item.strip() for value in values or () for item in value.split(",") if item.strip()]
+def _split(flag: str, values: Sequence[str] | None) -> list[str]:
+    """Flatten a comma-separated, repeatable list; one that is given must hold something."""
+    from bench.errors import UserError
+
+    items = [item.strip() for value in values or () for item in value.split(",") if item.strip()]
+    if values and not items:
+        raise UserError(f"--{flag}: expected a comma-separated list, got nothing in it")
+    return items
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line: whatever is wrong with it is said in one line on stderr, with exit status 2."""
     from bench.errors import UserError
 
+    _stop_on_sigterm()
     try:
         result = app(
             list(arguments) if arguments is not None else sys.argv[1:],
@@ -318,6 +328,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_OK
     return int(result) if isinstance(result, int) else EXIT_OK
+
+
+def _stop_on_sigterm() -> None:
+    """A cluster's SIGTERM ends the command as Ctrl-C does: with the tables written."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def _complain(message: str) -> int:

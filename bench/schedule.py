@@ -13,7 +13,7 @@ from pebble import ProcessExpired, ProcessPool
 
 from bench import worker
 from bench.execute import execute
-from bench.record import Outcome, Record, RunSpec
+from bench.record import Outcome, Record, RunSpec, one_line
 from bench.remains import record_of_remains
 from bench.store import Store
 
@@ -100,6 +100,7 @@ def run_chains(
         record = None if fresh else store.load(spec.run_id)
         return record if record is not None and record.outcome not in retry else None
 
+    jobs = min(jobs, sum(len(specs) for chain in chains for _, specs in chain.specs))
     pool: ProcessPool | None = None
     flying: dict[Future[Any], tuple[Chain, RunSpec, int]] = {}
     submitted: set[str] = set()
@@ -134,7 +135,7 @@ def run_chains(
             finished, _ = wait(flying, timeout=0.5, return_when=FIRST_COMPLETED)
             for future in finished:
                 chain, spec, before = flying.pop(future)
-                record = _collect(future, spec, store, before, chain.trains)
+                record = _collect(future, spec, store, before, chain.trains, timing)
                 chain.take(record)
                 yield chain, record, False
     finally:
@@ -145,6 +146,8 @@ def run_chains(
                 pool.close()
             with suppress(TimeoutError):
                 pool.join(timeout=10)
+            for _, spec, _ in flying.values():
+                store.trace_path(spec.run_id).with_suffix(".stack").unlink(missing_ok=True)
 
 
 def _written(store: Store, spec: RunSpec) -> int:
@@ -155,17 +158,23 @@ def _written(store: Store, spec: RunSpec) -> int:
         return 0
 
 
-def _collect(future: Future[Any], spec: RunSpec, store: Store, before: int, trains: bool) -> Record:
+def _collect(future: Future[Any], spec: RunSpec, store: Store, before: int, trains: bool, timing: str) -> Record:
     exit_code: int | None = None
+    reason = "the worker came back without a record"
     try:
         future.result()
+        exit_code = 0
     except ProcessExpired as died:
         exit_code = int(died.exitcode or 0)
+        reason = ""
     except (TimeoutError, CancelledError):
-        pass
+        reason = ""
+    except Exception as error:  # the disk is full, say: this run is lost, the others need not be
+        exit_code, reason = 0, one_line(error)
     # A record as old as the submission is an earlier run's (--fresh, --retry): this one's worker died in the middle.
     record = store.load(spec.run_id) if _written(store, spec) != before else None
     if record is None:
         record = record_of_remains(spec, store, exit_code=exit_code, trains=trains)
+        record.reason, record.timing = reason or record.reason, timing
         store.save(record)
     return record

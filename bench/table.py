@@ -15,6 +15,8 @@ from bench.plan import Plan
 from bench.record import Outcome, Record
 from bench.stats import median_interval
 
+LONGEST_FORMULA = 60
+WAITING = 1.5  # wall seconds a CPU second, from which on a time-out says more of the machine than of the method
 MARKS = {"correct": "[green]✓[/]", "wrong": "[red]✗[/]", "unknown": "[yellow]?[/]"}
 
 
@@ -47,6 +49,7 @@ def headline(plan: Plan) -> Text:
     task = plan.task
     name = " ".join([task.name, *(f"{k}={v}" for k, v in task.params.items())])
     formula = f": {task.task.formula}" if task.task.formula and task.task.formula != task.name else ""
+    formula = formula if len(formula) <= LONGEST_FORMULA else ""
     noise = f" · noise {plan.noise:g}" if plan.noise else ""
     text = Text(f"{name}{formula}", style="bold")
     text.append(
@@ -118,10 +121,11 @@ def _verdict(row: Mapping[str, Any], records: Sequence[Record]) -> str:
 
 def _notes(plan: Plan, rows: Sequence[Mapping[str, Any]], records: Sequence[Record]) -> list[RenderableType]:
     coverage = median_interval([0.0] * plan.seeds).coverage
+    covering = f", range covering it at {coverage:.0%}" if coverage else ""
     lines: list[RenderableType] = [
         Text.from_markup(
             f"[dim]n*: smallest size solved together with every larger size tried: median of {plan.seeds} "
-            f"seed{'s' * (plan.seeds > 1)}, range covering it at {coverage:.0%}. Solved: right on all "
+            f"seed{'s' * (plan.seeds > 1)}{covering}. Solved: right on all "
             f"{len(plan.task.task.domain):,} cells. Times: wall, at n*. A percentage after an "
             "outcome: unseen cells right.[/]"
         )
@@ -131,6 +135,14 @@ def _notes(plan: Plan, rows: Sequence[Mapping[str, Any]], records: Sequence[Reco
             Text.from_markup(
                 "[dim]A percentage beside a proof: the share of the network's held-out logits' variance that the law "
                 "explains (programs.csv has the ablations).[/]"
+            )
+        )
+    starved = [x for x in records if x.outcome is Outcome.TIMEOUT and x.seconds > WAITING * x.cpu_seconds > 0]
+    if starved:
+        lines.append(
+            Text.from_markup(
+                f"[yellow]{len(starved)} run{'s' * (len(starved) > 1)} timed out while waiting for a processor: "
+                "fewer --jobs, or more --seconds[/]"
             )
         )
     said: set[str] = set()

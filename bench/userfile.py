@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import re
 import sys
@@ -22,7 +23,7 @@ class UserFile:
     Attributes:
         path: absolute.
         module: what it defined.
-        source_hash: SHA-256 of its bytes, 64 hex digits.
+        source_hash: SHA-256 of its bytes and of those of the neighbours that it imports, 64 hex digits.
     """
 
     path: Path
@@ -77,7 +78,28 @@ def load_file(text: str) -> UserFile:
     sys.modules[module.__name__] = module  # dataclasses look their module up there
     with explained(path), _siblings(path):
         exec(compile(source, str(path), "exec"), module.__dict__)
-    return UserFile(path, module, hashlib.sha256(source).hexdigest())
+    return UserFile(path, module, _hash_with_neighbours(path, source))
+
+
+def _hash_with_neighbours(path: Path, source: bytes) -> str:
+    """A hash of the file and of what it imports from its own folder, found by reading the import statements: an edited
+    helper must not return old results either. What lies elsewhere is a library, and its version is in the record."""
+    digest, seen, todo = hashlib.sha256(source), {path}, [source]
+    while todo:
+        names: set[str] = set()
+        for node in ast.walk(ast.parse(todo.pop())):
+            if isinstance(node, ast.Import):
+                names.update(alias.name for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                names.update([node.module, *(f"{node.module}.{alias.name}" for alias in node.names)])
+        for name in sorted(x for x in names if x.partition(".")[0] not in ("bench", "synth", "nets")):
+            stem = path.parent.joinpath(*name.split("."))
+            for file in (stem.with_suffix(".py"), stem / "__init__.py"):
+                if file.is_file() and file not in seen:
+                    seen.add(file)
+                    todo.append(file.read_bytes())
+                    digest.update(todo[-1])
+    return digest.hexdigest()
 
 
 @contextmanager

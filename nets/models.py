@@ -152,7 +152,7 @@ class Network:
 
 def tokens(inputs: IntArray, device: torch.device | str = "cpu") -> Tensor:
     """Inputs of shape (n, arity) as the (arity, n) tensor that architectures read."""
-    return torch.from_numpy(np.ascontiguousarray(inputs.T)).to(device)
+    return torch.from_numpy(np.array(inputs.T, order="C")).to(device)  # a copy: torch can't hold read-only memory
 
 
 def architecture(name: str, size: int, arity: int, **options: int | float) -> Architecture:

@@ -88,3 +88,41 @@ def silent(problem, budget, rng):
     """Has no answer."""
     return
     yield
+
+
+@method("exits", version=1, family="test")
+def exits(problem, budget, rng):
+    """Leaves as a script would."""
+    yield _constant(problem)
+    raise SystemExit(3)
+
+
+@method("odd_notes", version=1, family="test")
+def odd_notes(problem, budget, rng):
+    """Notes what JSON does not know."""
+    yield Candidate(predict=lambda: np.zeros(len(problem.domain), int), notes={"o": np.float32(3), "x": object()})
+
+
+@method("not_a_number", version=1, family="test")
+def not_a_number(problem, budget, rng):
+    """Claims an amount of work that is none."""
+    yield Candidate(predict=lambda: np.zeros(len(problem.domain), int), work={"x": float("nan")})
+
+
+@method("back_in_time", version=1, family="test")
+def back_in_time(problem, budget, rng):
+    """Claims that more of its time than there was went into reading."""
+    yield Candidate(predict=lambda: np.zeros(len(problem.domain), int), extraction_seconds=1e6)
+
+
+@method("yields_42", version=1, family="test")
+def yields_42(problem, budget, rng):
+    """No Candidate."""
+    yield 42
+
+
+@method("leaves", version=1, family="test")
+def leaves(problem, budget, rng):
+    """Ends its process with the very exit code of the watchdog."""
+    yield _constant(problem)
+    os._exit(1)

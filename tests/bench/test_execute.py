@@ -39,6 +39,12 @@ def test_every_ending_is_an_outcome_with_a_cause(tmp_path):
         "hungry": (Outcome.MEMOUT, ""),
         "dies": (Outcome.ERROR, "exit code -11"),
         "silent": (Outcome.EXHAUSTED, ""),
+        "exits": (Outcome.ERROR, "SystemExit"),
+        "odd_notes": (Outcome.WRONG, ""),
+        "not_a_number": (Outcome.ERROR, "finite"),
+        "back_in_time": (Outcome.ERROR, "extraction_seconds"),
+        "yields_42": (Outcome.ERROR, "yielded a int"),
+        "leaves": (Outcome.ERROR, "exit code 1"),
     }
     records = run_once(tmp_path, list(endings), memory_mib=512)
     found = {record.spec.method: (record.outcome, record.reason) for record in records}

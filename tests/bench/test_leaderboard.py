@@ -9,7 +9,7 @@ import math
 import msgspec
 import pytest
 
-from bench.leaderboard import COLUMNS, boards, tell, to_csv
+from bench.leaderboard import COLUMNS, boards, group_of, tell, to_csv
 from bench.record import Outcome, ProgramRecord, Record, RunSpec
 
 SPEC = RunSpec(
@@ -110,3 +110,33 @@ def test_csv_round_trips_awkward_text():
     row = dict.fromkeys(COLUMNS["programs"]) | {"program": 'a, "b"\nc'}
     (line,) = csv.DictReader(io.StringIO(to_csv(COLUMNS["programs"], [row]).decode(), newline=""))
     assert line["program"] == 'a, "b"\nc'
+
+
+def test_a_seed_that_ran_at_other_sizes_does_not_drag_n_star():
+    grid = [record(n, 0) for n in (80, 40, 20)]
+    later = [record(80, seed) for seed in (1, 2)]
+    row = leaderboard(grid + later)
+    assert (row["seeds"], row["n_star"]) == (1, 20)
+    assert leaderboard(later)["seeds"] == 2
+
+
+def test_an_unfinished_group_has_no_row_but_keeps_its_runs():
+    runs = [record(80, 0)]
+    tables = boards(runs, {group_of(runs[0].spec)})
+    assert tables["leaderboard"] == []
+    assert len(tables["curves"]) == 1
+
+
+def test_a_row_names_no_proof_that_its_verdict_has_not():
+    right, wrong = record(40, 0, 1.0, "a + b", "correct"), record(40, 1, None, "a*a", "wrong")
+    wrong.proof = "exhaustive"
+    assert leaderboard([right])["proof"] == "identity"
+    assert leaderboard([right, wrong])["proof"] == "exhaustive"
+    assert leaderboard([right, record(40, 1)])["proof"] is None
+
+
+def test_pairs_report_the_n_that_was_reached():
+    reached = record(9, 0, split="pairs")
+    reached.n = 10
+    row = leaderboard([reached])
+    assert (row["n"], row["n_star"], row["n_star_lo"], row["n_star_hi"]) == (10, 10, 10, 10)

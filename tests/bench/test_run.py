@@ -84,6 +84,10 @@ BAD = [
     ("--task modadd --methods bilinear:hh=3", "hh"),
     ("--task modadd --methods bilinear:h=x", "integer"),
     ("modadd", "modadd"),
+    ("--task modadd --jobs 99999999999", "1024"),
+    ("--task modadd --threads 1000000", "1024"),
+    ("--task modadd --examples ,", "nothing"),
+    ("--task modadd --methods ,", "nothing"),
 ]
 
 
@@ -165,6 +169,13 @@ def test_a_users_task_file_works_from_another_folder(tmp_path, monkeypatch):
     assert boards.leaderboard["params"].tolist() == ["k=2"]
 
 
+def test_a_reader_that_goes_away_is_no_failure(tmp_path):
+    command = f"{sys.executable} -m bench.run --task modadd --p 11 --methods lookup --out {tmp_path}"
+    for tail in ("", " --list"):
+        script = f"{command}{tail} 2>/dev/null | head -1; exit ${{PIPESTATUS[0]}}"
+        assert subprocess.run(["bash", "-c", script], capture_output=True).returncode == 0
+
+
 def test_help_lists_and_dry_runs_print_and_run_nothing(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main(["--help"]) == 0
@@ -187,7 +198,7 @@ def test_starting_up_imports_neither_torch_nor_z3(flags):
     assert done.stdout.strip().splitlines()[-1] == "[]"
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_an_interrupted_run_loses_nothing_that_had_finished(tmp_path, how):
     command = [
         sys.executable, "-m", "bench.run", "--task", "modadd", "--p", "11",
@@ -203,8 +214,8 @@ def test_an_interrupted_run_loses_nothing_that_had_finished(tmp_path, how):
         time.sleep(0.05)
     os.kill(process.pid, how)
     _, errors = process.communicate(timeout=30)
-    assert process.returncode == (130 if how == signal.SIGINT else -9)
-    if how == signal.SIGINT:
+    assert process.returncode == (-9 if how == signal.SIGKILL else 130)
+    if how != signal.SIGKILL:
         assert errors.decode().strip().splitlines()[-1].startswith("interrupted")
     time.sleep(0.5)  # an orphaned worker may still be ending its run
     kept = {path: path.read_bytes() for path in runs.glob("*.json")}

@@ -100,3 +100,18 @@ def test_an_edited_task_file_never_returns_old_results(tmp_path):
     assert solved(1) == [(True, True)]
     assert solved(2) == [(False, False)]
     assert solved(1) == [(True, True)]
+
+
+def test_an_edited_neighbour_of_a_users_method_never_returns_old_results(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "import numpy as np\nfrom bench.method import Candidate, method\nfrom label import LABEL\n\n"
+        "@method('mine', version=1, family='test')\ndef mine(problem, budget, rng):\n"
+        "    yield Candidate(predict=lambda: np.full(len(problem.domain), LABEL))\n"
+    )
+
+    def reused(label: int) -> bool:
+        (tmp_path / "label.py").write_text(f"LABEL = {label}\n")
+        ((_, found),) = go(tmp_path, f"{tmp_path}/mine.py:mine", examples=[9], seeds=1)
+        return found
+
+    assert [reused(0), reused(0), reused(1)] == [False, True, False]
