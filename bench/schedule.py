@@ -18,13 +18,14 @@ from bench.remains import record_of_remains
 from bench.store import Store
 
 FRACTIONS = (0.8, 0.5, 0.3, 0.2, 0.1, 0.05)
-SMALL_SIZES = (64, 32, 16, 8, 5, 3, 2, 1)
+# Down to 2: after one example the answer is whichever of many equally short programs is tried first.
+SMALL_SIZES = (64, 32, 16, 8, 5, 3, 2)
 FAILED_SIZES = 2  # sizes at which every seed fails, after which smaller ones are not tried
 STARTUP_SECONDS = 120.0  # beyond the budget, before a worker that says nothing at all is given up
 
 
 def default_grid(cells: int) -> tuple[int, ...]:
-    """Sizes from .8 of the cells down to 1, descending: six fractions, then small counts below the smallest of them."""
+    """Sizes from .8 of the cells down to 2, descending: six fractions, then small counts below the smallest of them."""
     large = {max(1, round(fraction * cells)) for fraction in FRACTIONS}
     small = {size for size in SMALL_SIZES if size < min(large)}
     return tuple(sorted(large | small, reverse=True))

@@ -117,7 +117,7 @@ def test_results_are_three_tables_with_the_contracts_columns(tmp_path, capsys):
             assert list(rows[0] if rows else columns) == list(columns)
     with (tmp_path / "leaderboard.csv").open(newline="") as file:
         rows = {row["method"]: row for row in csv.DictReader(file)}
-    assert rows["oracle_sum"]["n_star"] == "1"
+    assert rows["oracle_sum"]["n_star"] == "2"
     assert rows["oracle_sum"]["outcome"] == "solved"
     assert rows["lookup"]["n_star"] == ""
     assert rows["lookup"]["n_star_lo"] == rows["lookup"]["n"] == str(round(0.8 * 121))

@@ -27,7 +27,7 @@ def go(tmp_path: Path, *refs: str, fresh: bool = False, retry=frozenset(), **arg
 def test_the_default_grid_goes_down_and_never_asks_for_all_cells(cells):
     grid = default_grid(cells)
     assert list(grid) == sorted(set(grid), reverse=True)
-    assert grid[-1] == 1
+    assert grid[-1] <= 2
     assert grid[0] < cells or cells == 1
 
 
