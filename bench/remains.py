@@ -11,7 +11,7 @@ from bench.provenance import provenance
 from bench.record import Outcome, ProgramRecord, Record, RunSpec, TraceEntry, blank_record
 from bench.store import Store
 
-WATCHDOG_EXIT = 1  # faulthandler's exit code
+WATCHDOG_MARK = "Timeout ("  # how a dump by the watchdog begins
 STACK_LINES = 12
 
 
@@ -19,8 +19,8 @@ def record_of_remains(spec: RunSpec, store: Store, *, exit_code: int | None, tra
     """The record of a run whose process died: what its trace holds, with the cause.
 
     Args:
-        exit_code: the process's; WATCHDOG_EXIT beside a dumped stack means that it overran its budget inside one call,
-            None that the scheduler killed it for the same reason.
+        exit_code: the process's; None where the scheduler killed it because it overran its budget inside one call. A
+            stack that the watchdog dumped means the same.
     """
     trace: list[TraceEntry] = []
     path = store.trace_path(spec.run_id)
@@ -36,7 +36,8 @@ def record_of_remains(spec: RunSpec, store: Store, *, exit_code: int | None, tra
     stack = path.with_suffix(".stack")
     overran = exit_code is None
     if stack.is_file():
-        overran = overran or (exit_code == WATCHDOG_EXIT and stack.stat().st_size > 0)
+        # The dump itself can crash, as it walks the stacks of a running interpreter: then the exit code is a signal's.
+        overran = overran or stack.read_text(errors="replace").startswith(WATCHDOG_MARK)
         record.error = "\n".join(stack.read_text(errors="replace").splitlines()[:STACK_LINES])
         stack.unlink(missing_ok=True)
     if overran:

@@ -100,6 +100,11 @@ def _verdict(row: Mapping[str, Any], records: Sequence[Record]) -> str:
     if row["outcome"] == Outcome.INAPPLICABLE.value:
         return "inapplicable"
     parts: list[str] = []
+    if not math.isfinite(row["n_star"]):
+        accuracy = row["test_accuracy"]
+        outcome = f"{row['outcome']}" + (f" {accuracy:.1%}" if accuracy is not None else "")
+        mark = MARKS.get(row["verdict"], "") if row["program"] is not None else ""
+        return f"{outcome}, program {mark}" if mark else outcome
     if row["program"] is not None:
         there = [x for x in records if x.n == row["n"] or x.spec.n == row["n_star"]]
         correct = sum(x.verdict == "correct" for x in there)
@@ -111,11 +116,8 @@ def _verdict(row: Mapping[str, Any], records: Sequence[Record]) -> str:
             parts.append(f"{MARKS.get(row['verdict'], '')} {row['verdict']}")
         if row["faithfulness"] is not None:
             parts.append(f"{row['faithfulness']:.0%}")
-    elif math.isfinite(row["n_star"]):
+    else:
         parts.append("no program")
-    if not math.isfinite(row["n_star"]):
-        accuracy = row["test_accuracy"]
-        parts.append(f"{row['outcome']}" + (f" {accuracy:.1%}" if accuracy is not None else ""))
     return ", ".join(parts)
 
 

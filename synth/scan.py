@@ -15,7 +15,7 @@ from synth.search import MAX_BITS
 
 _MOST_CHECKED = 64  # programs at a time that are put to the examples beyond the bank's points
 _FEW = 1 << 14  # candidates that are not worth a look ahead: they are soon stored
-_NOTICE = 1 << 20  # candidates between two moments at which a caller may stop
+_NOTICE = 1 << 20  # words of candidates between two moments at which a caller may stop
 
 
 class Scan:
@@ -85,13 +85,13 @@ class Scan:
 
     def _look_ahead(self, bits: int) -> Iterator[NoisyProgress]:
         """Score the programs of so many bits, which the bank does not hold."""
-        told = self.visited
+        told, notice = self.visited, _NOTICE // self.bank.lanes.words
         for words, rule, places in self.beyond.blocks(bits):
             for index in self._promising(bits, words.reshape(words.shape[0], -1)):
                 along = np.unravel_index(index, [len(x) for x in places])
                 arguments = [int(x[i]) for x, i in zip(places, along, strict=True)]
                 self.scores.offer(self.beyond.program(rule, arguments))
-            if self.visited - told > _NOTICE:
+            if self.visited - told > notice:
                 told = self.visited
                 yield self.progress()
         self.deepest = bits
