@@ -91,6 +91,7 @@ class Scan:
                 along = np.unravel_index(index, [len(x) for x in places])
                 arguments = [int(x[i]) for x, i in zip(places, along, strict=True)]
                 self.scores.offer(self.beyond.program(rule, arguments))
+                yield self.progress()  # to find a program of a large level that level may have to be built again
             if self.visited - told > notice:
                 told = self.visited
                 yield self.progress()
