@@ -104,7 +104,7 @@ def _verdict(row: Mapping[str, Any], records: Sequence[Record]) -> str:
         accuracy = row["test_accuracy"]
         outcome = f"{row['outcome']}" + (f" {accuracy:.1%}" if accuracy is not None else "")
         mark = MARKS.get(row["verdict"], "") if row["program"] is not None else ""
-        return f"{outcome}, program {mark}" if mark else outcome
+        return f"{outcome} ({mark})" if mark else outcome
     if row["program"] is not None:
         there = [x for x in records if x.n == row["n"] or x.spec.n == row["n_star"]]
         correct = sum(x.verdict == "correct" for x in there)
@@ -139,6 +139,8 @@ def _notes(plan: Plan, rows: Sequence[Mapping[str, Any]], records: Sequence[Reco
                 "explains (programs.csv has the ablations).[/]"
             )
         )
+    if any(row["program"] is not None and not math.isfinite(row["n_star"]) for row in rows):
+        lines.append(Text.from_markup("[dim]In brackets after an outcome: the verdict on the program, apart.[/]"))
     starved = [x for x in records if x.outcome is Outcome.TIMEOUT and x.seconds > WAITING * x.cpu_seconds > 0]
     if starved:
         lines.append(
