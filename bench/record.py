@@ -117,7 +117,7 @@ class TraceEntry(msgspec.Struct, kw_only=True):
 
 
 class FaithfulnessRecord(msgspec.Struct, kw_only=True):
-    """Scores that tie a program to its network; keep_only, remove_only and remove_random are accuracies on held-out cells."""
+    """Scores that tie a program to its network; those of the filtered networks are accuracies on held-out cells."""
 
     agreement: float
     agreement_on_errors: float | None
