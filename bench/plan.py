@@ -11,7 +11,6 @@ from pathlib import Path
 
 from bench.errors import UserError, nearest
 from bench.languages import load_language
-from bench.method import Method
 from bench.record import Outcome, RunSpec
 from bench.registry import LoadedTask, list_methods, load_method, load_task
 from bench.schedule import Chain, default_grid
@@ -33,14 +32,12 @@ class Plan:
 
     Attributes:
         task: the task, loaded and checked.
-        methods: label -> method, in the order asked.
-        chains: one a method.
+        chains: one a method, in the order asked.
         out: the results folder; ``folder`` is this task's within it.
         grid: the sizes, descending, whether adaptive or asked for.
     """
 
     task: LoadedTask
-    methods: Mapping[str, Method]
     chains: Sequence[Chain]
     out: Path
     grid: Sequence[int]
@@ -78,9 +75,9 @@ def plan(
     Raises:
         UserError: anything that the user should mend; the message is one line.
     """
-    _at_least("--seeds", seeds, 1)
+    _within("--seeds", seeds, 1)
     _within("--threads", threads, 1, MOST_PROCESSES)
-    _at_least("--memory-mib", memory_mib, 64)
+    _within("--memory-mib", memory_mib, 64)
     if not (math.isfinite(seconds) and seconds > 0):
         raise UserError(f"--seconds: expected a positive number of seconds, got {seconds:g}")
     if not 0 <= noise < 1:
@@ -92,7 +89,6 @@ def plan(
     chosen = load_language(language, carrier, loaded.task.arity)
     asked = _sizes(examples, fractions, cells)
     grid = asked or default_grid(cells)
-    found = {}
     chains: list[Chain] = []
     for ref in _expanded(methods):
         method, params, source = load_method(ref)
@@ -116,11 +112,10 @@ def plan(
             for n in grid
         ]  # fmt: skip
         label = specs[0][1][0].method_label
-        if label in found:
+        if any(chain.label == label for chain in chains):
             continue
-        found[label] = method
         chains.append(Chain(label, specs, adaptive=not asked, trains=method.trains))
-    return Plan(loaded, found, chains, Path(out), grid, not asked, seeds, seconds, noise, split, chosen.name)
+    return Plan(loaded, chains, Path(out), grid, not asked, seeds, seconds, noise, split, chosen.name)
 
 
 def _expanded(methods: Sequence[str]) -> list[str]:
@@ -155,14 +150,10 @@ def _sizes(examples: Sequence[str | int], fractions: Sequence[str | float], cell
     return tuple(sorted(sizes, reverse=True))
 
 
-def _within(flag: str, value: int, least: int, most: int) -> None:
-    if not least <= value <= most:
-        raise UserError(f"{flag}: expected {least} to {most}, got {value}")
-
-
-def _at_least(flag: str, value: int, least: int) -> None:
-    if value < least:
-        raise UserError(f"{flag}: expected at least {least}, got {value}")
+def _within(flag: str, value: int, least: int, most: int | None = None) -> None:
+    if value < least or (most is not None and value > most):
+        wanted = f"at least {least}" if most is None else f"{least} to {most}"
+        raise UserError(f"{flag}: expected {wanted}, got {value}")
 
 
 def _one_of(flag: str, value: str, known: Sequence[str]) -> None:

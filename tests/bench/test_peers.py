@@ -200,13 +200,13 @@ def test_a_child_that_breaks_says_so_in_one_line():
 def test_all_means_every_method_there_is():
     made = plan("modadd", {"p": "11"}, methods=["all"], examples=["9"], seeds=1)
     names = [x.name for x in list_methods()]
-    assert list(made.methods) == names
+    assert [chain.label for chain in made.chains] == names
     assert {*RIVALS, *DEFAULT_METHODS} <= {*names}
 
 
 def test_all_stands_beside_other_methods_once():
     made = plan("modadd", {"p": "11"}, methods=["gplearn:population=600", "all", "lookup"], examples=["9"], seeds=1)
-    assert list(made.methods) == ["gplearn:population=600", *(x.name for x in list_methods())]
+    assert [chain.label for chain in made.chains] == ["gplearn:population=600", *(x.name for x in list_methods())]
 
 
 def test_runs_are_recorded_with_the_time_of_their_children(tmp_path):
