@@ -138,8 +138,8 @@ class Candidate:
         faithfulness: for a program read out of a network.
         weights: arrays to store with the record, by name.
         notes: small facts worth keeping in the record.
-        distribution: gives log-probabilities (natural, up to a constant a row) of every value on every cell of
-            ``problem.domain``, shape (cells, size): what the code of further labels starts from, calibrated by the
+        distribution: log-probabilities (natural, up to a constant a row) of every value, shape (t, size), on cells of
+            the domain given as inputs (t, arity): what the code of further labels starts from, calibrated by the
             harness. None for a point predictor.
         online: for a learner that goes on learning: given further labelled cells in their order, inputs (t, arity) and
             labels (t,), the bits that each label costs it, shape (t,), each settled before its own label is seen.
@@ -156,7 +156,7 @@ class Candidate:
     faithfulness: Faithfulness | None = None
     weights: Mapping[str, np.ndarray[Any, Any]] | None = None
     notes: Mapping[str, str | float] = field(default_factory=dict[str, str | float])
-    distribution: Callable[[], FloatArray] | None = None
+    distribution: Callable[[IntArray], FloatArray] | None = None
     online: Callable[[IntArray, IntArray], FloatArray] | None = None
 
 

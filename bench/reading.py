@@ -52,9 +52,7 @@ class Reader:
         ties = self._ties(point, agreement) if shown and point.final else None
         self.seconds += time.perf_counter() - since
         network, domain = point.network, self.problem.domain
-        return self._candidate(
-            point, shown, point.final, ties, lambda: network.predict(domain), lambda: network.logits(domain)
-        )
+        return self._candidate(point, shown, point.final, ties, lambda: network.predict(domain), network.logits)
 
     def decode(self, point: Checkpoint) -> tuple[Candidate, bool]:
         """The law's answer once it is accepted, the network's until then; and whether that is the end."""
@@ -82,7 +80,7 @@ class Reader:
             said = reading.law.predict(domain)
             return np.where(said < 0, answers, said)
 
-        distribution = None if shown else lambda: network.logits(domain)
+        distribution = None if shown else network.logits
         return self._candidate(point, shown, ended, ties, predict, distribution), ended
 
     def _candidate(
