@@ -15,13 +15,13 @@ import numpy as np
 from synth.candidates import Candidates
 from synth.carrier import Carrier, IntArray
 from synth.grammar import SORTS, arities, limits, stride, used
-from synth.lanes import Keys, Lanes, Words
+from synth.lanes import Keys, Lanes
 from synth.language import Language
 from synth.language import language as named_language
 from synth.program import Program, Sort
-from synth.ranking import Sieve, first_of_each
+from synth.ranking import Directory, first_of_each
 from synth.shelf import Shelf
-from synth.tiles import BLOCK, NOTICE, build_level
+from synth.tiles import BLOCK, build_level
 
 MEMORY_MIB = 1024
 _SMALL = 1 << 17  # candidates that are built in one go, by gathering
@@ -245,30 +245,13 @@ class Bank:
         """Keep the words of a level's behaviours, which their keys do not tell: made once more for the new ones."""
         shelf = self.shelves[sort]
         new = shelf.levels.get(bits)
-        if new is None or not self._fits(8.0 * (self.lanes.words * len(new) + 6 * NOTICE)):
+        if new is None or not self._fits(8.0 * (self.lanes.words + 1) * len(new)):
             return
-        sieve, result = Sieve(new), np.empty((self.lanes.words, len(new)), dtype=np.uint64)
-        passed: list[tuple[Keys, Words]] = []
-        count = 0
-
-        def place() -> None:
-            keys, words = np.concatenate([x for x, _ in passed]), np.concatenate([x for _, x in passed], axis=1)
-            order = np.argsort(keys)  # as numbers in order are looked up faster
-            ranked = keys.take(order)
-            at = np.minimum(np.searchsorted(new, ranked), len(new) - 1)
-            hit = (new.take(at) == ranked).nonzero()[0]
-            result[:, at.take(hit)] = words.take(order.take(hit), axis=1)
-            passed.clear()
-
+        directory, result = Directory(new), np.empty((self.lanes.words, len(new)), dtype=np.uint64)
         for _, words in self._sources.blocks(sort, bits):
-            keys = self.lanes.keys(words)
-            passing = sieve.passing(keys)
-            passed.append((keys.take(passing), words.take(passing, axis=1)))
-            count += len(passing)
-            if count > NOTICE:
-                place()
-                count = 0
-        place()
+            candidates, places = directory.find(self.lanes.keys(words))
+            for row, word in zip(result, words, strict=True):
+                row[places] = word.take(candidates)
         shelf.level_words[bits] = result
 
     # Reading

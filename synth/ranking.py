@@ -104,6 +104,36 @@ class Sieve:
         return np.concatenate([self.passing(keys[i : i + _STEP]) + i for i in starts])
 
 
+class Directory:
+    """Where a key stands among many that are sorted, distinct and spread evenly, as hashes are.
+
+    A table says at which of them those with the same first bits begin; a few steps from there decide. Many times as
+    fast as a binary search for keys in no order.
+    """
+
+    def __init__(self, ranked: Keys) -> None:
+        width = max(1, len(ranked).bit_length())
+        self._ranked, self._shift = ranked, np.uint64(64 - width)
+        self._starts = np.full(1 << width, len(ranked) - 1, dtype=np.int32)
+        for stop in range(len(ranked), 0, -_STEP):  # from the end, as the first of each bucket is to stand
+            start = max(0, stop - _STEP)
+            buckets = (ranked[start:stop] >> self._shift).view(np.int64)
+            self._starts[buckets[::-1]] = np.arange(stop - 1, start - 1, -1, dtype=np.int32)
+
+    def find(self, keys: Keys) -> tuple[IntArray, IntArray]:
+        """Positions (i, j) with ``keys[i] == ranked[j]``."""
+        at = self._starts.take((keys >> self._shift).view(np.int64)).astype(np.int64)
+        there = self._ranked.take(at)
+        before = (there < keys).nonzero()[0]
+        last = len(self._ranked) - 1
+        while len(before):
+            step = np.minimum(at[before] + 1, last)
+            at[before], there[before] = step, self._ranked.take(step)
+            before = before[(there[before] < keys[before]) & (step < last)]
+        hit = (there == keys).nonzero()[0]
+        return hit, at[hit]
+
+
 def meeting(few: Keys, many: Keys) -> tuple[IntArray, IntArray]:
     """Positions (i, j) with ``few[i] == many[j]``; the keys of ``few`` are distinct."""
     if not len(few) or not len(many):
@@ -161,7 +191,9 @@ class KeyPool:
             np.greater(part[1:] ^ part[:-1], _ONE, out=keep[1:])
             keep[0] = previous is None or (int(part[0]) ^ previous) > 1
             previous = int(part[-1])
-            kept = part[keep]  # a copy: writing it back never overtakes reading
+            kept = part.compress(
+                keep
+            )  # four times as fast as part[keep]; a copy, which writing back never overtakes
             whole[end : end + len(kept)] = kept
             end += len(kept)
         self.used = end
@@ -173,7 +205,7 @@ class KeyPool:
         end = 0
         for start in range(0, self.used, _STEP):
             part = whole[start : start + _STEP]
-            fresh = part[(part & _ONE).view(np.int64) != 0]
+            fresh = part.compress((part & _ONE).astype(np.bool_))
             np.bitwise_and(fresh, _EVEN, out=new[end : end + len(fresh)])
             end += len(fresh)
             np.bitwise_and(part, _EVEN, out=part)
