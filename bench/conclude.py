@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 
+from bench.codelength import Foresight, probability_of, run_lengths
 from bench.errors import UserError
 from bench.method import Problem
 from bench.observe import Observation
-from bench.record import ProgramRecord, Record, RunSpec
+from bench.record import CodeRecord, ProgramRecord, Record, RunSpec
 from bench.registry import as_flags, load_task
 from bench.store import Store
+from bench.stream import Stream
 from synth.program import Program
 from synth.verify import Target
 
@@ -17,8 +19,12 @@ TRANSFER_PRIMES = (11, 13, 17, 19, 23)  # small ones, where a rebuilt task costs
 CONTROLS = ("random", "relabelled", "ladder")  # another modulus is another draw, not the same task
 
 
-def conclude(problem: Problem, watch: Observation, record: Record, store: Store) -> None:
-    """Prove the last program, score what ties it to its network, store the weights."""
+def conclude(problem: Problem, watch: Observation, record: Record, store: Store, stream: Stream) -> None:
+    """Prove the last program, score what ties it to its network, store the weights, code the labels to come.
+
+    Raises:
+        TypeError: what the method handed over can't be evaluated.
+    """
     if watch.last is None:
         return
     last, entry = watch.last, watch.trace[-1]
@@ -55,6 +61,21 @@ def conclude(problem: Problem, watch: Observation, record: Record, store: Store)
         record.faithfulness = watch.score(last)
     if last.weights:
         record.weights = store.save_weights(record.run_id, last.weights)
+    _look_ahead(problem, watch, record, store, stream)
+
+
+def _look_ahead(problem: Problem, watch: Observation, record: Record, store: Store, stream: Stream) -> None:
+    """What the last answer makes of the labels after its examples. The method has ended by now."""
+    last = watch.last
+    assert last is not None
+    ahead = stream.order[record.n :]
+    found = Foresight.of(last, problem, watch.predictions, ahead, stream.labels[ahead])
+    if found.kind == "point":
+        record.code = CodeRecord(kind=found.kind, hits=run_lengths(found.bits))
+    else:
+        record.code = CodeRecord(kind=found.kind, file=store.save_code(record.run_id, found.bits))
+    if found.kind == "online" and last.distribution is not None and len(ahead):
+        record.p_correct = probability_of(last.distribution, problem.domain[ahead], watch.target.table[ahead])
 
 
 def _plain(value: object) -> str | float:

@@ -105,7 +105,8 @@ def _run(spec: RunSpec, store: Store, clock: float) -> Record:
     if source != spec.method_source:
         raise RuntimeError(f"method {spec.method}: its source changed while the run was under way; start again")
     task = _load(spec).task
-    inputs, outputs, reached = Stream(task, spec.data_seed, spec.split, spec.noise).examples(spec.n)
+    stream = Stream(task, spec.data_seed, spec.split, spec.noise)
+    inputs, outputs, reached = stream.examples(spec.n)
     problem = Problem(
         carrier=task.carrier,
         arity=task.arity,
@@ -126,7 +127,7 @@ def _run(spec: RunSpec, store: Store, clock: float) -> Record:
     watch = Observation(problem, task.target(), store.trace_path(spec.run_id))
     budget = Budget(spec.seconds, spec.memory_mib, method.work)
     with watch, _memory_limit(spec.memory_mib, spec.device):
-        _drive(method, params, problem, budget, np.random.default_rng(spec.method_seed), watch, record, store)
+        _drive(method, params, problem, budget, np.random.default_rng(spec.method_seed), watch, record, store, stream)
     record.peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return record
 
@@ -160,6 +161,7 @@ def _drive(
     watch: Observation,
     record: Record,
     store: Store,
+    stream: Stream,
 ) -> None:
     """Advance the generator to its end or its budget's, then write what it came to into the record."""
     ending: Ending = "returned"
@@ -176,7 +178,7 @@ def _drive(
     record.trace = watch.trace
     clock = time.perf_counter()
     try:
-        conclude(problem, watch, record, store)
+        conclude(problem, watch, record, store, stream)
     except Exception as error:  # a malformed answer is the method's error; its trace is kept
         record.reason, broken = one_line(error), _tail()
     record.verify_seconds = watch.verify_seconds + time.perf_counter() - clock

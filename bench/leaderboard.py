@@ -6,10 +6,11 @@ import csv
 import io
 import math
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bench.codelength import Bits, Code, assemble
 from bench.record import Record, RunSpec
 from bench.stats import Interval, median, median_interval, n_star
 from bench.store import write_atomically
@@ -17,6 +18,13 @@ from bench.store import write_atomically
 Row = dict[str, Any]
 Group = tuple[Any, ...]
 Seed = tuple[int, int]
+Load = Callable[[Record], "Bits | None"]
+
+
+def no_codes(record: Record) -> None:
+    """Where no stored codes can be read: then only those that lie in the records themselves count."""
+    del record
+
 
 _COMMON = "task params p carrier carrier_size split noise language method family"
 LEADERBOARD = (
@@ -26,7 +34,8 @@ LEADERBOARD = (
 ).split()
 CURVES = (
     f"{_COMMON} n cells data_seed seed outcome test_accuracy seconds_to_solve seconds_to_program seconds cpu_seconds "
-    "startup_seconds verify_seconds work work_unit program form bits verdict proof faithfulness timing run_id"
+    "startup_seconds verify_seconds work work_unit program form bits verdict proof faithfulness p_correct "
+    "code_length_bits timing run_id"
 ).split()
 PROGRAMS = (
     f"{_COMMON} n data_seed seed program form sympy canonical bits minimal verdict proof counterexample agreement "
@@ -91,8 +100,8 @@ def _program_cells(record: Record) -> Row:
     }
 
 
-def curve_row(record: Record) -> Row:
-    """One run as a row of curves.csv."""
+def curve_row(record: Record, code: Code | None = None) -> Row:
+    """One run as a row of curves.csv; ``code`` is of its method and seed."""
     work, unit = _work(record)
     return {
         **_common(record.spec),
@@ -112,6 +121,8 @@ def curve_row(record: Record) -> Row:
         "work_unit": unit,
         **_program_cells(record),
         "faithfulness": faithfulness(record),
+        "p_correct": record.p_correct,
+        "code_length_bits": float(code.bits[: record.n].sum()) if code is not None else None,
         "timing": record.timing,
         "run_id": record.run_id,
     }
@@ -140,16 +151,27 @@ def program_row(record: Record) -> Row | None:
     }
 
 
+def _codes(records: Sequence[Record], load: Load) -> dict[Seed, Code]:
+    """The prequential code of each seed's stream, by the runs of one group."""
+    by_seed: dict[Seed, list[Record]] = {}
+    for record in records:
+        by_seed.setdefault(_seed(record), []).append(record)
+    return {seed: code for seed, own in by_seed.items() if (code := assemble(own, load)) is not None}
+
+
 def _stars(by_seed: Mapping[Seed, Mapping[int, bool]]) -> Interval:
     return median_interval([n_star(sizes) for sizes in by_seed.values()])
 
 
-def leaderboard_row(records: Sequence[Record]) -> Row:
+def leaderboard_row(records: Sequence[Record], load: Load = no_codes) -> Row:
     """The row of one group's records, described at n = n_star, or at the largest n where n_star is censored.
 
-    n* is a number of a grid: seeds that ran at other sizes than most do not enter it (see ``widest``).
+    n* is a number of a grid: seeds that ran at other sizes than most do not enter it (see ``widest``). Nor do runs
+    without any example, with which a code begins.
     """
     records = widest(records)
+    codes = _codes(records, load)
+    records = [record for record in records if record.spec.n] or records
     solved: dict[Seed, dict[int, bool]] = {}
     programs: dict[Seed, dict[int, bool]] = {}
     for record in records:
@@ -198,7 +220,7 @@ def leaderboard_row(records: Sequence[Record]) -> Row:
         "verdict": verdict,
         "proof": proofs.most_common(1)[0][0] if proofs else None,
         "faithfulness": median(evidence) if evidence else None,
-        "code_length_bits": None,
+        "code_length_bits": median(code.total for code in codes.values()) if codes else None,
         "seconds_budget": first.spec.seconds,
         "threads": first.spec.threads,
         "device": first.spec.device,
@@ -248,21 +270,25 @@ def _verdict(records: Sequence[Record]) -> str:
     return "unknown" if verdicts - {""} else ""
 
 
-def boards(records: Iterable[Record], unfinished: Collection[Group] = ()) -> dict[str, list[Row]]:
+def boards(
+    records: Iterable[Record], unfinished: Collection[Group] = (), load: Load = no_codes
+) -> dict[str, list[Row]]:
     """The rows of the three tables, "leaderboard", "curves" and "programs", in a fixed order.
 
     Args:
         records: what there is.
         unfinished: groups that were interrupted; their n* would look final, and so they have no row yet.
+        load: the stored bits of a record whose code has a file (``Store.load_code``).
     """
     groups: dict[Group, list[Record]] = {}
     for record in records:
         groups.setdefault(group_of(record.spec), []).append(record)
     every = [x for key in groups for x in sorted(groups[key], key=_order)]
-    rows = [leaderboard_row(sorted(groups[key], key=_order)) for key in groups if key not in unfinished]
+    codes = {key: _codes(own, load) for key, own in groups.items()}
+    rows = [leaderboard_row(sorted(groups[key], key=_order), load) for key in groups if key not in unfinished]
     return {
         "leaderboard": sorted(rows, key=_rank),
-        "curves": [curve_row(record) for record in every],
+        "curves": [curve_row(x, codes[group_of(x.spec)].get(_seed(x))) for x in every],
         "programs": [row for record in every if (row := program_row(record)) is not None],
     }
 

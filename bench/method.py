@@ -174,6 +174,8 @@ class Method:
         imports: modules that a worker loads before the clock starts.
         warm: called once a worker before the clock starts, for what a fresh process must do once (JIT, thread pools).
         trains: whether its trace is a training run, where ``solved`` asks for an exact suffix of a tenth of the run.
+        online: whether its candidates go on learning (``Candidate.online``): then its code begins with a run that has
+            seen no example.
         about: one line, from the docstring.
     """
 
@@ -185,6 +187,7 @@ class Method:
     imports: tuple[str, ...]
     warm: Callable[[], None] | None
     trains: bool
+    online: bool
     about: str
 
 
@@ -197,6 +200,7 @@ def method(
     imports: tuple[str, ...] = (),
     warm: Callable[[], None] | None = None,
     trains: bool = False,
+    online: bool = False,
 ) -> Callable[[Run], Method]:
     """Declare a method.
 
@@ -213,6 +217,6 @@ def method(
 
     def declare(run: Run) -> Method:
         about = (run.__doc__ or "").strip().partition("\n")[0]
-        return Method(name, version, family, run, dict(work or {}), imports, warm, trains, about)
+        return Method(name, version, family, run, dict(work or {}), imports, warm, trains, online, about)
 
     return declare

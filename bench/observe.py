@@ -37,6 +37,7 @@ class Observation:
         self.last: Candidate | None = None
         self.cpu_seconds = 0.0
         self.verify_seconds = 0.0
+        self.predictions: IntArray = np.zeros(0, dtype=np.int64)  # of the last candidate, shape (cells,)
         self._wrong: IntArray = np.zeros(0, dtype=np.int64)
         self._outputs: dict[Program, IntArray] = {}  # of the last program only
         self._path = trace_path
@@ -94,6 +95,7 @@ class Observation:
             predictions = _checked(candidate.predict(), len(self.problem.domain))
         if predictions is None:
             raise TypeError("a Candidate needs a program or a predict function; this one has neither")
+        self.predictions = predictions
         right = predictions == self.target.table
         self._wrong = np.flatnonzero(~right)[:1]
         exact = bool(right.all())

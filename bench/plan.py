@@ -22,6 +22,7 @@ DEFAULT_SECONDS = 5.0
 DEFAULT_MEMORY_MIB = 2048
 MOST_PROCESSES = 1024  # of jobs and of threads: beyond, a slip of the finger
 SPLITS = ("cells", "pairs")
+CODELENGTHS = ("blocks", "full")
 DEVICES = ("auto", "cpu", "cuda")
 RETRYABLE = tuple(x.value for x in Outcome)
 
@@ -67,6 +68,7 @@ def plan(
     device: str = "auto",
     noise: float = 0.0,
     split: str = "cells",
+    codelength: str = "blocks",
     language: str | None = None,
     out: str | Path = "results",
 ) -> Plan:
@@ -84,6 +86,7 @@ def plan(
         raise UserError(f"--noise: expected a probability from 0 up to 1, got {noise:g}")
     _one_of("--split", split, SPLITS)
     _one_of("--device", device, DEVICES)
+    _one_of("--codelength", codelength, CODELENGTHS)
     loaded = load_task(task, dict(task_flags))
     carrier, cells = loaded.task.carrier, len(loaded.task.domain)
     chosen = load_language(language, carrier, loaded.task.arity)
@@ -109,13 +112,17 @@ def plan(
                     for seed in range(seeds)
                 ],
             )
-            for n in grid
+            for n in (*grid, *([0] if method.online and not asked else []))
         ]  # fmt: skip
         label = specs[0][1][0].method_label
         if any(chain.label == label for chain in chains):
             continue
-        chains.append(Chain(label, specs, adaptive=not asked, trains=method.trains))
-    return Plan(loaded, chains, Path(out), grid, not asked, seeds, seconds, noise, split, chosen.name)
+        # A code goes over the whole stream: that of all blocks needs all sizes, a learner's own a run without examples.
+        always = frozenset(n for n, _ in specs if n == 0 or asked or codelength == "full")
+        chains.append(Chain(label, specs, always=always, trains=method.trains))
+    return Plan(
+        loaded, chains, Path(out), grid, not asked and codelength == "blocks", seeds, seconds, noise, split, chosen.name
+    )
 
 
 def _expanded(methods: Sequence[str]) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-SCHEMA = 1
+SCHEMA = 2
 VERIFIER_VERSION = 1  # raise when a fix to synth.verify could change a verdict: boards never mix two
 
 
@@ -128,6 +128,18 @@ class FaithfulnessRecord(msgspec.Struct, kw_only=True):
     remove_random: float | None = None
 
 
+class CodeRecord(msgspec.Struct, kw_only=True):
+    """What the last answer makes of the stream's labels after its examples (bench/codelength.py).
+
+    ``kind``: "point", "distribution" or "online". A point predictor's ``hits`` are the lengths of their runs, beginning
+    with a run of hits; of the others ``file`` holds the bits of each label, float32, as an .npy beside the record.
+    """
+
+    kind: str
+    hits: list[int] = []
+    file: str = ""
+
+
 class Record(msgspec.Struct, kw_only=True):
     """One run, whole: enough to rebuild every row that it stands in."""
 
@@ -153,6 +165,10 @@ class Record(msgspec.Struct, kw_only=True):
     counterexample: list[int] | None = None
     transfers_to: str = ""
     faithfulness: FaithfulnessRecord | None = None
+    code: CodeRecord | None = None
+    p_correct: float | None = (
+        None  # of a learner that predicts probabilities: the right value's, mean over unseen cells
+    )
     timing: str = "alone"
     weights: str = ""
     notes: dict[str, Any] = {}

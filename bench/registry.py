@@ -296,7 +296,7 @@ def _as_method(name: str, found: object) -> Method:
     """A declared method, or a plain generator function as one."""
     if isinstance(found, FunctionType):
         about = (found.__doc__ or "").strip().partition("\n")[0]
-        found = Method(name, 1, "user", found, {}, (), None, False, about)
+        found = Method(name, 1, "user", found, {}, (), None, trains=False, online=False, about=about)
     if not isinstance(found, Method):
         raise UserError(f"{name}: expected a method or a generator function, got {type(found).__name__}")
     if len(inspect.signature(found.run).parameters) < _METHOD_ARGUMENTS:

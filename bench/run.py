@@ -61,6 +61,7 @@ def run(
     device: str = "auto",
     noise: float = 0.0,
     split: str = "cells",
+    codelength: str = "blocks",
     language: str | None = None,
     out: str | Path = "results",
     fresh: bool = False,
@@ -77,6 +78,7 @@ def run(
         seeds: pairs (data seed i, method seed i) for i below it.
         seconds, memory_mib: the backstops of one run.
         jobs: runs at a time; the number of cores when None.
+        codelength: "full" runs every size of the default grid, so that every block of a code is its own run's.
         out: results folder; finished runs found there are not run again, unless ``fresh``, or their outcome is in
             ``retry``.
         task_parameters: the task's own, ``p=59``.
@@ -89,15 +91,16 @@ def run(
     from bench.leaderboard import COLUMNS, boards
     from bench.plan import plan
     from bench.registry import as_flags
+    from bench.store import Store
 
     refs = _split("methods", [methods]) if isinstance(methods, str) and methods else methods
     made = plan(
         task, as_flags(task_parameters), methods=refs, examples=examples, fractions=fractions, seeds=seeds,
         seconds=seconds, memory_mib=memory_mib, threads=threads, device=device, noise=noise, split=split,
-        language=language, out=out,
+        codelength=codelength, language=language, out=out,
     )  # fmt: skip
     records = _perform(made, jobs=jobs, threads=threads, fresh=fresh, retry=retry, quiet=True)
-    tables = boards(records)
+    tables = boards(records, load=Store(made.folder).load_code)
     frames = {name: pd.DataFrame(tables[name], columns=columns) for name, columns in COLUMNS.items()}
     frames = {name: frame.replace(float("inf"), None) for name, frame in frames.items()}  # censored: not available
     return Boards(**{name: frame.convert_dtypes() for name, frame in frames.items()})
@@ -145,7 +148,7 @@ def _write_tables(made: Plan, store: Any) -> None:
     from bench.leaderboard import boards, group_of, write_boards, write_overall
 
     unfinished = {group_of(specs[0]) for chain in made.chains if not chain.done for _, specs in chain.specs}
-    write_boards(made.folder, boards(current(store.records(), made.task.task.fingerprint), unfinished))
+    write_boards(made.folder, boards(current(store.records(), made.task.task.fingerprint), unfinished, store.load_code))
     write_overall(made.out)
 
 
@@ -214,6 +217,7 @@ def command(
     device: str = "auto",
     noise: float = 0.0,
     split: str = "cells",
+    codelength: str = "blocks",
     out: Path = Path("results"),
     fresh: Annotated[bool, _Flag] = False,
     retry: _Lists = None,
@@ -238,6 +242,7 @@ def command(
         device: For networks: auto, cpu or cuda.
         noise: Probability that a label is wrong; scores stay on clean labels.
         split: cells, or pairs: (a, b) and (b, a) stay on one side.
+        codelength: blocks codes with the sizes that run anyway; full runs every size of the default grid.
         out: Folder for results; finished runs found there are not run again.
         fresh: Run again what is there.
         retry: Outcomes to run again: error,timeout.
@@ -259,7 +264,8 @@ def command(
         task, {name.replace("-", "_"): value for name, value in task_flags.items()},
         methods=_split("methods", methods), examples=_split("examples", examples),
         fractions=_split("fractions", fractions), seeds=seeds, seconds=seconds,
-        memory_mib=memory_mib, threads=threads, device=device, noise=noise, split=split, language=language, out=out,
+        memory_mib=memory_mib, threads=threads, device=device, noise=noise, split=split,
+        codelength=codelength, language=language, out=out,
     )  # fmt: skip
     from bench.console import Terminal
 
@@ -273,9 +279,11 @@ def command(
     broken = any(record.outcome.value == "error" for record in records)
     if not quiet:
         from bench.leaderboard import boards
+        from bench.store import Store
         from bench.table import board
 
-        console.print(board(made, boards(records)["leaderboard"], records, width=console.width))
+        rows = boards(records, load=Store(made.folder).load_code)["leaderboard"]
+        console.print(board(made, rows, records, width=console.width))
         console.print(f"[dim]{made.folder}/: leaderboard.csv curves.csv programs.csv runs/[/]", soft_wrap=True)
     return EXIT_RUN_FAILED if broken else EXIT_OK
 

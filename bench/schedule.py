@@ -33,43 +33,49 @@ def default_grid(cells: int) -> tuple[int, ...]:
 
 @dataclass
 class Chain:
-    """One method's sizes. An adaptive chain goes down size by size and stops after failures; another runs them all.
+    """One method's sizes: some run always, the others one after the other for as long as there is a point.
 
     Attributes:
         label: the method as the tables name it.
         specs: for each size, the runs of all seeds.
-        adaptive: whether to stop after FAILED_SIZES sizes without a solved seed.
+        always: sizes that run whatever happens at others; the rest go down from the largest and stop after FAILED_SIZES
+            sizes without a solved seed.
         trains: whether the method is a training method; long runs are started first.
     """
 
     label: str
     specs: Sequence[tuple[int, Sequence[RunSpec]]]
-    adaptive: bool
+    always: frozenset[int]
     trains: bool
     at: int = 0
     failures: int = 0
     stopped: str = ""
     records: dict[str, Record] = field(default_factory=dict[str, Record])
 
+    @property
+    def _descent(self) -> list[tuple[int, Sequence[RunSpec]]]:
+        return [x for x in self.specs if x[0] not in self.always]
+
     def ready(self) -> list[RunSpec]:
         """The runs that may start now and have no record yet."""
-        sizes = self.specs[self.at : self.at + 1] if self.adaptive else self.specs
+        sizes = [*self._descent[self.at : self.at + 1], *(x for x in self.specs if x[0] in self.always)]
         return [spec for _, specs in sizes for spec in specs if spec.run_id not in self.records]
 
     def take(self, record: Record) -> None:
         """Note a finished run and move on where its size is complete."""
         self.records[record.run_id] = record
-        while self.adaptive and self.at < len(self.specs):
-            ended = [self.records.get(spec.run_id) for spec in self.specs[self.at][1]]
+        descent = self._descent
+        while self.at < len(descent):
+            ended = [self.records.get(spec.run_id) for spec in descent[self.at][1]]
             if any(x is None for x in ended):
                 return
             if all(x is not None and x.outcome is Outcome.INAPPLICABLE for x in ended):
-                self.stopped, self.at = "inapplicable", len(self.specs)
+                self.stopped, self.at = "inapplicable", len(descent)
                 return
             self.failures += not any(x is not None and x.solved for x in ended)
             self.at += 1
             if self.failures >= FAILED_SIZES:
-                self.stopped, self.at = f"failed at {FAILED_SIZES} sizes", len(self.specs)
+                self.stopped, self.at = f"failed at {FAILED_SIZES} sizes", len(descent)
 
     @property
     def done(self) -> bool:

@@ -71,6 +71,25 @@ class Store:
         os.replace(temporary, path)
         return path.name
 
+    def code_path(self, run_id: str) -> Path:
+        return self.runs / f"{run_id}.code.npy"
+
+    def save_code(self, run_id: str, bits: np.ndarray[Any, Any]) -> str:
+        """Store the bits of each label after a run's examples, float32, beside its record; the file's name."""
+        path = self.code_path(run_id)
+        temporary = path.with_suffix(".npy.part")
+        with temporary.open("wb") as file:
+            np.save(file, bits.astype(np.float32), allow_pickle=False)
+        os.replace(temporary, path)
+        return path.name
+
+    def load_code(self, record: Record) -> np.ndarray[Any, np.dtype[np.float64]] | None:
+        """What ``save_code`` stored for a record; None where it is not there or damaged."""
+        try:
+            return np.load(self.code_path(record.run_id), allow_pickle=False).astype(np.float64)
+        except (OSError, ValueError, EOFError):
+            return None
+
     def load(self, run_id: str) -> Record | None:
         """The record; None where there is none, it is damaged, or an older schema wrote it: the run runs again."""
         return read_record(self.path(run_id))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from math import log2
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -31,8 +32,16 @@ def seconds(value: float | None) -> str:
 
 
 def share(part: float, whole: float) -> str:
-    """A percentage with two digits, "0.057%", "50%"."""
-    return f"{100 * part / whole:.2g}%" if part < whole else "100%"
+    """A percentage with two digits, and at most two behind the point: "0.06%", "1.7%", "50%"."""
+    percent = 100 * part / whole
+    return "100%" if part >= whole else f"{percent:.2f}%" if percent < 1 else f"{percent:.2g}%"
+
+
+def code_length(bits: float | None) -> str:
+    """Bits with three digits: "8.31", "412", "20.5k"; empty where there is no code."""
+    if bits is None:
+        return ""
+    return f"{bits:.3g}" if bits < 999.5 else f"{bits / 1000:.3g}k" if bits < 999_500 else f"{bits / 1e6:.3g}M"
 
 
 def _range(row: Mapping[str, Any]) -> str:
@@ -65,7 +74,7 @@ def board(
 ) -> RenderableType:
     """The table of this call's runs with what it takes to read it, for a terminal of ``width`` columns."""
     cells = [_cells(row, [x for x in records if x.spec.method_label == row["method"]]) for row in rows]
-    heads = ("method", "n*", "range", "cells", "to solve", "program", "bits", "verdict")
+    heads = ("method", "n*", "range", "cells", "time", "code", "program", "bits", "verdict")
     long = heads.index("program")
     widths = [max(len(Text.from_markup(x[i]).plain) for x in (heads, *cells)) for i in range(len(heads))]
     # The program is the one column that may be cut: rich would take a little from every column.
@@ -90,6 +99,7 @@ def _cells(row: Mapping[str, Any], records: Sequence[Record]) -> list[str]:
         _range(row),
         share(row["n_star"], row["cells"]) if solved else "",
         seconds(row["seconds_to_solve"]),
+        code_length(row["code_length_bits"]),
         row["program"] or "",
         f"{row['bits']:.0f}" if row["bits"] is not None else "",
         _verdict(row, records),
@@ -115,7 +125,7 @@ def _verdict(row: Mapping[str, Any], records: Sequence[Record]) -> str:
         else:
             parts.append(f"{MARKS.get(row['verdict'], '')} {row['verdict']}")
         if row["faithfulness"] is not None:
-            parts.append(f"{row['faithfulness']:.0%}")
+            parts[-1] += f" {row['faithfulness']:.0%}"
     else:
         parts.append("no program")
     return ", ".join(parts)
@@ -128,10 +138,18 @@ def _notes(plan: Plan, rows: Sequence[Mapping[str, Any]], records: Sequence[Reco
         Text.from_markup(
             f"[dim]n*: smallest size solved together with every larger size tried: median of {plan.seeds} "
             f"seed{'s' * (plan.seeds > 1)}{covering}. Solved: right on all "
-            f"{len(plan.task.task.domain):,} cells. Times: wall, at n*. A percentage after an "
+            f"{len(plan.task.task.domain):,} cells. Time: wall, until solved, at n*. A percentage after an "
             "outcome: unseen cells right.[/]"
         )
     ]
+    if any(row["code_length_bits"] is not None for row in rows):
+        cells, size = len(plan.task.task.domain), plan.task.task.carrier.size
+        lines.append(
+            Text.from_markup(
+                "[dim]code: bits that all labels cost, each said before it is seen; the uniform code's "
+                f"{cells * log2(size):,.0f}[/]"
+            )
+        )
     if any(row["faithfulness"] is not None for row in rows):
         lines.append(
             Text.from_markup(
