@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import ChainMap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,12 +16,14 @@ from synth.program import Program
 
 if TYPE_CHECKING:
     from nets.law import Reading
+    from nets.models import Network
     from nets.train import Checkpoint
 
 AGREES = 0.99  # on held-out cells, for a row to show a program as its network's
 RETRY = 1.4  # a law is looked for again after this many times the steps
 CALM = 0.02  # a network that agrees with a law changes no more of its answers than this from checkpoint to checkpoint
 CONFIRM = 1.25  # a decoder goes on for this many times the steps after its law was accepted
+MOST_FLOPS = 2e10  # of one evaluation of all cells, for a certificate to be tried: some ten seconds
 
 
 class Reader:
@@ -52,7 +55,14 @@ class Reader:
         ties = self._ties(point, agreement) if shown and point.final else None
         self.seconds += time.perf_counter() - since
         network, domain = point.network, self.problem.domain
-        return self._candidate(point, shown, point.final, ties, lambda: network.predict(domain), network.logits)
+        proof: dict[str, str | float] = {}  # filled when the answer is looked at, which is off the clock
+
+        def predict() -> IntArray:
+            if shown and point.final:
+                proof.update(self._certificate(network))
+            return network.predict(domain)
+
+        return self._candidate(point, shown, point.final, ties, predict, network.logits, proof)
 
     def decode(self, point: Checkpoint) -> tuple[Candidate, bool]:
         """The law's answer once it is accepted, the network's until then; and whether that is the end."""
@@ -84,7 +94,14 @@ class Reader:
         return self._candidate(point, shown, ended, ties, predict, distribution), ended
 
     def _candidate(
-        self, point: Checkpoint, shown: bool, ended: bool, ties: _Tied | None, predict: Any, distribution: Any
+        self,
+        point: Checkpoint,
+        shown: bool,
+        ended: bool,
+        ties: _Tied | None,
+        predict: Any,
+        distribution: Any,
+        proof: dict[str, str | float] | None = None,
     ) -> Candidate:
         reading = self.reading
         program = self._program_of(reading) if shown and reading is not None else None
@@ -112,8 +129,30 @@ class Reader:
             extraction_seconds=self.seconds,
             faithfulness=ties.faithfulness if ties else None,
             weights=point.network.state() if ended else None,
-            notes={**notes, **(ties.notes if ties else {})},
+            notes=ChainMap(proof if proof is not None else {}, {**notes, **(ties.notes if ties else {})}),
         )
+
+    def _certificate(self, network: Network) -> dict[str, str | float]:
+        """Whether it is proved that the network says what its law says, on every cell: see nets/certificate.py."""
+        from nets.certificate import SINGLE, certify
+
+        assert self.reading is not None
+        domain = self.problem.domain
+        answers = self.reading.law.predict(domain)
+        if (answers < 0).any():
+            return {"certificate": "none: the law leaves cells open"}
+        if len(domain) * network.architecture.flops() > MOST_FLOPS:
+            return {"certificate": f"not tried on {len(domain)} cells"}
+        found = certify(network, domain, answers)
+        if not found.holds:
+            where = f" at {found.failure}" if found.failure else ""
+            return {"certificate": f"none: {found.cause}{where}", "margin_over_bound": found.ratio}
+        single = certify(network, domain, answers, SINGLE)
+        return {
+            "certificate": "holds",
+            "margin_over_bound": found.ratio,
+            "margin_over_bound_float32": single.ratio,
+        }
 
     def _read(self, point: Checkpoint) -> None:
         from nets.law import read_law
