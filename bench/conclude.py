@@ -75,7 +75,7 @@ def _look_ahead(problem: Problem, watch: Observation, record: Record, store: Sto
     else:
         record.code = CodeRecord(kind=found.kind, file=store.save_code(record.run_id, found.bits))
     if found.kind == "online" and last.distribution is not None and len(ahead):
-        record.p_correct = probability_of(last.distribution, problem.domain[ahead], watch.target.table[ahead])
+        record.p_correct = probability_of(last.distribution, problem.domain[ahead], stream.task.table[ahead])
 
 
 def _plain(value: object) -> str | float:

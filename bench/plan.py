@@ -120,9 +120,8 @@ def plan(
         # A code goes over the whole stream: that of all blocks needs all sizes, a learner's own a run without examples.
         always = frozenset(n for n, _ in specs if n == 0 or asked or codelength == "full")
         chains.append(Chain(label, specs, always=always, trains=method.trains))
-    return Plan(
-        loaded, chains, Path(out), grid, not asked and codelength == "blocks", seeds, seconds, noise, split, chosen.name
-    )
+    adaptive = not asked and codelength == "blocks"
+    return Plan(loaded, chains, Path(out), grid, adaptive, seeds, seconds, noise, split, chosen.name)
 
 
 def _expanded(methods: Sequence[str]) -> list[str]:
