@@ -1,0 +1,34 @@
+"""``quadratic+law``: the decoder, which answers with the law of the quadratic network while that may still be wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Literal
+
+import numpy as np
+
+from bench.method import Budget, Candidate, Problem, method
+from bench.networks import IMPORTS, Settings, training, warm
+
+
+@method(
+    "quadratic+law",
+    version=1,
+    family="nets",
+    imports=(*IMPORTS, "nets.quadratic"),
+    warm=lambda: warm("quadratic"),
+    trains=True,
+)
+def quadratic_law(
+    problem: Problem,
+    budget: Budget,
+    rng: np.random.Generator,
+    h: int = 0,
+    recipe: Literal["fast"] = "fast",
+    lr: float = 0.0,
+    wd: float = -1.0,
+    steps: int = 0,
+) -> Generator[Candidate, None, None]:
+    """Read the law out of the quadratic network's held-out logits as soon as it fits all examples."""
+    settings = Settings("quadratic", recipe, lr, wd, steps, {"h": h})
+    yield from training(problem, budget, rng, settings, decoder=True)
