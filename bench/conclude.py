@@ -57,11 +57,26 @@ def conclude(problem: Problem, watch: Observation, record: Record, store: Store,
         record.program = ProgramRecord(
             text=last.text, form=last.form, bits=last.bits, canonical=last.text, exact=entry.exact, minimal=last.minimal
         )
+    if record.program is not None and record.program.bits is not None:
+        record.program.two_part_bits = record.program.bits + _exceptions_bits(problem, watch, stream)
     if last.faithfulness is not None:
         record.faithfulness = watch.score(last)
     if last.weights:
         record.weights = store.save_weights(record.run_id, last.weights)
     _look_ahead(problem, watch, record, store, stream)
+
+
+def _exceptions_bits(problem: Problem, watch: Observation, stream: Stream) -> float:
+    """Bits of the examples' labels given the last description: a program, or the tables that the predictor is."""
+    from synth.twopart import exceptions_bits
+
+    assert watch.last is not None
+    program = watch.last.program
+    if program is not None:
+        said = program.evaluate(problem.inputs, problem.carrier)
+    else:
+        said = watch.predictions[stream.order[: problem.n]]
+    return exceptions_bits(problem.n, int((said != problem.outputs).sum()), problem.carrier.size)
 
 
 def _look_ahead(problem: Problem, watch: Observation, record: Record, store: Store, stream: Stream) -> None:

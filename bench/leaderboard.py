@@ -38,7 +38,7 @@ CURVES = (
     "code_length_bits timing run_id"
 ).split()
 PROGRAMS = (
-    f"{_COMMON} n data_seed seed program form sympy canonical bits minimal verdict proof counterexample agreement "
+    f"{_COMMON} n data_seed seed program form sympy canonical bits two_part_bits minimal verdict proof counterexample agreement "
     "agreement_on_errors errors variance_explained keep_only remove_only remove_random transfers_to run_id"
 ).split()
 
@@ -143,6 +143,7 @@ def program_row(record: Record) -> Row | None:
         **_program_cells(record),
         "sympy": record.program.sympy,
         "canonical": record.program.canonical,
+        "two_part_bits": record.program.two_part_bits,
         "minimal": record.program.minimal,
         "counterexample": " ".join(map(str, record.counterexample)) if record.counterexample else None,
         **{name: getattr(evidence, name) if evidence else None for name in scores},

@@ -88,7 +88,8 @@ class ProgramRecord(msgspec.Struct, kw_only=True):
     """A program as text, so that a record can be read without this package.
 
     ``bits`` is its description length; ``minimal`` True, False, the lower bound reached, or None where not known.
-    ``exact``: whether it is right on every cell of the domain.
+    ``exact``: whether it is right on every cell of the domain. ``two_part_bits``: its bits and those of the examples'
+    labels given it (synth/twopart.py ``exceptions_bits``).
     """
 
     text: str
@@ -98,6 +99,7 @@ class ProgramRecord(msgspec.Struct, kw_only=True):
     canonical: str = ""
     minimal: bool | float | None = None
     exact: bool = False
+    two_part_bits: float | None = None
 
 
 class TraceEntry(msgspec.Struct, kw_only=True):

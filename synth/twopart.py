@@ -67,6 +67,21 @@ class TwoPart:
         return n
 
 
+def exceptions_bits(n: int, misses: int, size: int) -> float:
+    """Bits of n labels given a predictor that gets ``misses`` of them wrong, at no declared share of wrong ones.
+
+    An adaptive flag an example says whether it is right (Krichevsky and Trofimov 1981: the integral of the flags'
+    probability over a Beta(1/2, 1/2) rate), and each exception names one of the other size - 1 values.
+
+    Raises:
+        ValueError: more misses than labels, or a miss where there is only one value.
+    """
+    if not 0 <= misses <= n or (misses and size < 2):
+        raise ValueError(f"exceptions_bits: {misses} misses among {n} labels of {size} values can't be")
+    flags = lgamma(n + 1) - lgamma(misses + 0.5) - lgamma(n - misses + 0.5) + 2 * lgamma(0.5)
+    return flags / log(2) + (misses * log2(size - 1) if misses else 0.0)
+
+
 def subsets_needed(n: int, size: int, noise: float, missed: float, most: int) -> int:
     """How many subsets of ``size`` of n examples it takes until one is without a wrong label, but for ``missed``.
 
