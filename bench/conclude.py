@@ -63,6 +63,8 @@ def conclude(problem: Problem, watch: Observation, record: Record, store: Store,
         record.faithfulness = watch.score(last)
     if last.weights:
         record.weights = store.save_weights(record.run_id, last.weights)
+    if last.describe is not None:
+        record.network_bits = float(last.describe())
     _look_ahead(problem, watch, record, store, stream)
 
 

@@ -35,11 +35,11 @@ LEADERBOARD = (
 CURVES = (
     f"{_COMMON} n cells data_seed seed outcome test_accuracy seconds_to_solve seconds_to_program seconds cpu_seconds "
     "startup_seconds verify_seconds work work_unit program form bits verdict proof faithfulness p_correct "
-    "code_length_bits timing run_id"
+    "network_bits code_length_bits timing run_id"
 ).split()
 PROGRAMS = (
-    f"{_COMMON} n data_seed seed program form sympy canonical bits two_part_bits minimal verdict proof counterexample agreement "
-    "agreement_on_errors errors variance_explained keep_only remove_only remove_random transfers_to run_id"
+    f"{_COMMON} n data_seed seed program form sympy canonical bits two_part_bits minimal verdict proof counterexample "
+    "agreement agreement_on_errors errors variance_explained keep_only remove_only remove_random transfers_to run_id"
 ).split()
 
 
@@ -122,6 +122,7 @@ def curve_row(record: Record, code: Code | None = None) -> Row:
         **_program_cells(record),
         "faithfulness": faithfulness(record),
         "p_correct": record.p_correct,
+        "network_bits": record.network_bits,
         "code_length_bits": float(code.bits[: record.n].sum()) if code is not None else None,
         "timing": record.timing,
         "run_id": record.run_id,

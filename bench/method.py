@@ -138,6 +138,8 @@ class Candidate:
         faithfulness: for a program read out of a network.
         weights: arrays to store with the record, by name.
         notes: small facts worth keeping in the record.
+        describe: for a trained network, the bits of the shortest two-part code of the examples that it gives: weights,
+            and labels given them. Called off the clock.
         distribution: log-probabilities (natural, up to a constant a row) of every value, shape (t, size), on cells of
             the domain given as inputs (t, arity): what the code of further labels starts from, calibrated by the
             harness. None for a point predictor.
@@ -156,6 +158,7 @@ class Candidate:
     faithfulness: Faithfulness | None = None
     weights: Mapping[str, np.ndarray[Any, Any]] | None = None
     notes: Mapping[str, str | float] = field(default_factory=dict[str, str | float])
+    describe: Callable[[], float] | None = None
     distribution: Callable[[IntArray], FloatArray] | None = None
     online: Callable[[IntArray, IntArray], FloatArray] | None = None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import ChainMap
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 AGREES = 0.99  # on held-out cells, for a row to show a program as its network's
 RETRY = 1.4  # a law is looked for again after this many times the steps
 CALM = 0.02  # a network that agrees with a law changes no more of its answers than this from checkpoint to checkpoint
+MOST_DESCRIBED = 1 << 21  # logits of the examples: a two-part code evaluates the network some 15 times on them
 CONFIRM = 1.25  # a decoder goes on for this many times the steps after its law was accepted
 MOST_FLOPS = 2e10  # of one evaluation of all cells, for a certificate to be tried: some ten seconds
 
@@ -129,6 +130,7 @@ class Reader:
             extraction_seconds=self.seconds,
             faithfulness=ties.faithfulness if ties else None,
             weights=point.network.state() if ended else None,
+            describe=self._describe(point) if ended else None,
             notes=ChainMap(proof if proof is not None else {}, {**notes, **(ties.notes if ties else {})}),
         )
 
@@ -153,6 +155,19 @@ class Reader:
             "margin_over_bound": found.ratio,
             "margin_over_bound_float32": single.ratio,
         }
+
+    def _describe(self, point: Checkpoint) -> Callable[[], float] | None:
+        """The network's two-part code in the basis of its law; None where there are no characters or too many logits."""
+        problem, basis = self.problem, self.reading.law.basis if self.reading is not None else "additive"
+        if not isinstance(problem.carrier, Residues) or problem.n * problem.carrier.size > MOST_DESCRIBED:
+            return None
+
+        def bits() -> float:
+            from nets.description import two_part_code
+
+            return two_part_code(point.network, problem.inputs, problem.outputs, basis, thorough=False).bits
+
+        return bits
 
     def _read(self, point: Checkpoint) -> None:
         from nets.law import read_law

@@ -168,6 +168,7 @@ class Record(msgspec.Struct, kw_only=True):
     transfers_to: str = ""
     faithfulness: FaithfulnessRecord | None = None
     code: CodeRecord | None = None
+    network_bits: float | None = None  # of the shortest two-part code of the examples by the network's weights
     p_correct: float | None = (
         None  # of a learner that predicts probabilities: the right value's, mean over unseen cells
     )

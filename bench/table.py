@@ -146,8 +146,7 @@ def _notes(plan: Plan, rows: Sequence[Mapping[str, Any]], records: Sequence[Reco
         cells, size = len(plan.task.task.domain), plan.task.task.carrier.size
         lines.append(
             Text.from_markup(
-                "[dim]code: bits that all labels cost, each said before it is seen; the uniform code's "
-                f"{cells * log2(size):,.0f}[/]"
+                f"[dim]code: bits that all labels cost, said before they are seen; uniform {cells * log2(size):,.0f}[/]"
             )
         )
     if any(row["faithfulness"] is not None for row in rows):
