@@ -157,7 +157,7 @@ class Reader:
         }
 
     def _describe(self, point: Checkpoint) -> Callable[[], float] | None:
-        """The network's two-part code in the basis of its law; None where there are no characters or too many logits."""
+        """The network's two-part code in the basis of its law; None without characters, or with too many logits."""
         problem, basis = self.problem, self.reading.law.basis if self.reading is not None else "additive"
         if not isinstance(problem.carrier, Residues) or problem.n * problem.carrier.size > MOST_DESCRIBED:
             return None
