@@ -56,11 +56,11 @@ class Reader:
         ties = self._ties(point, agreement) if shown and point.final else None
         self.seconds += time.perf_counter() - since
         network, domain = point.network, self.problem.domain
-        proof: dict[str, str | float] = {}  # filled when the answer is looked at, which is off the clock
+        proof: dict[str, str | float] = {}  # filled when the answer is looked at, off the clock
 
         def predict() -> IntArray:
             if shown and point.final:
-                proof.update(self._certificate(network))
+                proof.update(self._certificate(network) | self._circuit(network))
             return network.predict(domain)
 
         return self._candidate(point, shown, point.final, ties, predict, network.logits, proof)
@@ -168,6 +168,24 @@ class Reader:
             return two_part_code(point.network, problem.inputs, problem.outputs, basis, thorough=False).bits
 
         return bits
+
+    def _circuit(self, network: Network) -> dict[str, str | float]:
+        """The network's logits on held-out cells as cosines of its law's combination: see nets/circuit.py."""
+        from nets.circuit import read_circuit
+        from nets.law import held_out_sample
+
+        assert self.reading is not None
+        cells = held_out_sample(self.held_out, self.problem.carrier.size)
+        found = read_circuit(self.reading.law, cells, network.logits(cells))
+        return {
+            "circuit": str(found.circuit.expression(self._program_of(self.reading))),
+            "circuit_claimed": "yes" if found.claimed else "no",
+            "circuit_explained": found.claim.explained,
+            "circuit_worst": found.claim.worst,
+            "delta_explained": found.delta.explained,
+            "delta_worst": found.delta.worst,
+            "peaks_explained": found.peaks.explained,
+        }
 
     def _read(self, point: Checkpoint) -> None:
         from nets.law import read_law

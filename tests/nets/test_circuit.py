@@ -1,0 +1,140 @@
+"""Circuits: recovered from logits made of them, priced, and claimed only where cosines say more than peaks do."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import sympy
+from data import data, trained
+
+from nets.circuit import Circuit, cheapest, evaluated, read_circuit
+from nets.law import read_law
+from nets.models import FloatArray, architecture, fresh
+from synth.carrier import IntArray, Residues
+from synth.closed_forms import law_program
+from synth.language import default_language
+from synth.laws import Law, phi
+
+P = 31
+
+
+def law_of(basis: str, p: int = P) -> Law:
+    carrier = Residues(p)
+    if basis == "additive":
+        return Law.of(carrier, "additive", (np.arange(p), 3 * np.arange(p) % p))
+    return Law.of(carrier, "dlog", (phi(carrier, "dlog"), phi(carrier, "dlog")))
+
+
+def held_out(p: int = P, share: float = 0.5) -> IntArray:
+    cells = np.stack(np.meshgrid(np.arange(p), np.arange(p), indexing="ij"), axis=-1).reshape(-1, 2)
+    return cells[np.random.default_rng(3).random(len(cells)) < share]
+
+
+def logits_of(circuit: Circuit, cells: IntArray, rng: np.random.Generator, alone: float, noise: float) -> FloatArray:
+    """The formula as it stands, for each c by itself, with parts of one input and noise."""
+    law, p = circuit.law, circuit.law.carrier.modulus
+    h = phi(law.carrier, law.basis)
+    total = law.tables[0][cells[:, 0]] + law.tables[1][cells[:, 1]]
+    said = np.zeros((len(cells), p))
+    for k, a, turn in zip(circuit.frequencies, circuit.amplitudes, circuit.phases, strict=True):
+        said += a * np.cos(2 * np.pi * k * (total[:, None] - h[None, :]) / law.order + turn)
+    said += alone * rng.normal(size=(p, p))[cells[:, 0]] + alone * rng.normal(size=(p, p))[cells[:, 1]]
+    return (said + noise * rng.normal(size=said.shape)).astype(np.float32)
+
+
+@pytest.mark.parametrize("basis", ["additive", "dlog"])
+def test_a_circuit_is_recovered_from_its_logits_with_the_parts_of_one_input_apart(basis: str) -> None:
+    made = Circuit(law_of(basis), (7, 2, 11), (3.0, 2.0, 1.0), (0.3, -0.2, 0.0))
+    found = read_circuit(made.law, held_out(), logits_of(made, held_out(), np.random.default_rng(0), 1.0, 0.05))
+    assert found.circuit.frequencies == (7, 2, 11)
+    np.testing.assert_allclose(found.circuit.amplitudes, made.amplitudes, atol=0.05)
+    np.testing.assert_allclose(found.circuit.phases, made.phases, atol=0.05)
+    assert found.claim.interaction > 0.98
+    assert found.claim.explained < 0.85, "most of the rest depends on one input alone"
+    assert found.inputs_alone == pytest.approx(1 - found.claim.explained, abs=0.05)
+    assert found.claimed
+    assert found.delta.explained < 0.3
+
+
+@pytest.mark.parametrize("basis", ["additive", "dlog"])
+def test_what_is_found_does_not_depend_on_phases_of_other_cells(basis: str) -> None:
+    """The expression, evaluated by sympy, is what the circuit says."""
+    circuit = Circuit(law_of(basis, 11), (3, 1), (2.0, 0.5), (0.25, 0.0))
+    program = law_program(circuit.law, default_language(Residues(11), 2))
+    expression = circuit.expression(program)
+    a, b, c = sympy.symbols("a b c")
+    h = phi(Residues(11), basis)
+    for x, y, z in ((1, 2, 3), (4, 9, 10), (7, 7, 1)):
+        here = expression.subs({a: x, b: y, c: z})
+        here = here.replace(sympy.Function("dlog"), lambda v: sympy.Integer(int(h[int(v) % 11])))
+        s = (h[z] - circuit.law.tables[0][x] - circuit.law.tables[1][y]) % circuit.law.order
+        assert float(here) == pytest.approx(float(circuit.classes[s]), abs=1e-6)
+    tables = circuit.expression()
+    assert {str(f.func) for f in tables.atoms(sympy.core.function.AppliedUndef)} >= {"f", "g"}
+
+
+def test_a_delta_is_no_circuit() -> None:
+    law, cells = law_of("additive"), held_out()
+    rng = np.random.default_rng(0)
+    logits = 5.0 * np.eye(P)[law.predict(cells)] + 0.3 * rng.normal(size=(len(cells), P))
+    found = read_circuit(law, cells, logits.astype(np.float32))
+    assert len(found.circuit.frequencies) >= 14
+    assert found.circuit.exact
+    assert not found.claimed
+    assert found.delta.explained > found.claim.explained
+
+
+def test_the_front_rises_and_prices_what_it_says() -> None:
+    made = Circuit(law_of("additive"), (7, 2, 11), (3.0, 2.0, 1.0), (0.3, -0.2, 0.0))
+    found = read_circuit(made.law, held_out(), logits_of(made, held_out(), np.random.default_rng(0), 0.0, 0.05))
+    bits = [x.bits for x in found.front]
+    shares = [x.interaction for x in found.front]
+    assert bits == sorted(bits)
+    assert shares == sorted(shares)
+    best = cheapest(found, 0.99)
+    assert best is not None
+    assert best.frequencies == 3
+    assert best.bits == pytest.approx(made.bits(best.precision))
+    assert made.bits(4) == pytest.approx(np.log2(15) + np.log2(15 * 14 * 13 / 6) + 24)
+    assert cheapest(found, 1.1) is None
+    assert max(shares) <= 1.0
+
+
+def test_a_circuits_answers_are_its_argmax() -> None:
+    cells = held_out()
+    right = Circuit(law_of("dlog"), (1,), (1.0,), (0.0,))
+    np.testing.assert_array_equal(evaluated(right, cells), right.law.predict(cells))
+    assert right.exact
+    turned = Circuit(right.law, (1,), (1.0,), (2 * np.pi / 30,))
+    assert not turned.exact
+    wrong = evaluated(turned, cells) != turned.law.predict(cells)
+    assert (wrong == (cells > 0).all(axis=1)).all()
+
+
+def test_there_must_be_cells_with_a_class() -> None:
+    cells = np.array([[0, 3], [4, 0]])
+    with pytest.raises(ValueError, match="no class to any of the cells"):
+        read_circuit(law_of("dlog"), cells, np.zeros((2, P), dtype=np.float32))
+
+
+@pytest.mark.parametrize(("name", "claimed"), [("bilinear", False), ("quadratic", False), ("transformer", True)])
+def test_cosines_are_claimed_for_the_transformer_and_not_for_sums_of_all_frequencies(name: str, claimed: bool) -> None:
+    given = data("a + b", 53, 0.6, 1)
+    network, _ = trained(name, given, 1)
+    reading = read_law(network, Residues(53), given.held_out, given.inputs, given.labels)
+    assert reading is not None
+    assert reading.accepted
+    found = read_circuit(reading.law, given.held_out, network.logits(given.held_out))
+    assert found.claimed is claimed
+    assert found.circuit.exact
+    np.testing.assert_array_equal(evaluated(found.circuit, given.cells), given.cell_labels)
+
+
+def test_the_exact_circuit_of_an_untrained_network_explains_nothing() -> None:
+    """Projected on a + b - c anything gives a sum of cosines, even one that is exact by argmax; its claim is empty."""
+    cells = held_out(53)
+    law = Law.of(Residues(53), "additive", (np.arange(53), np.arange(53)))
+    for seed in range(5):
+        found = read_circuit(law, cells, fresh(architecture("relu", 53, 2), seed).logits(cells))
+        assert found.claim.explained < 0.02
+        assert found.profile < 0.02
