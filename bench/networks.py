@@ -53,7 +53,7 @@ def training(
         return
     torch.set_num_threads(problem.threads)
     size, cells = problem.carrier.size, problem.domain
-    options = widths(settings.architecture, size, problem.arity, problem.n)
+    options = widths(settings.architecture, size, problem.arity, problem.n, settings.recipe)
     options |= {k: v for k, v in settings.options.items() if v > 0}
     network = architecture(settings.architecture, size, problem.arity, **options)
     changes: dict[str, Any] = {}

@@ -63,8 +63,9 @@ def train(
     watched: IntArray | None = None,
     noise: float = 0.0,
     device: str = "cpu",
+    spacing: float = 1 / 16,
 ) -> Generator[Checkpoint, None, None]:
-    """Train a fresh network; checkpoints come every 5 steps at first, then every 6% of the steps done.
+    """Train a fresh network; checkpoints come every 5 steps at first, then every ``spacing`` of the steps done.
 
     Args:
         architecture, recipe: what and how.
@@ -73,6 +74,7 @@ def train(
         watched: cells without labels, shape (k, arity), whose answers must settle; None turns that rule off, and
             fresh starts with it.
         noise: the declared share of wrong labels: that many examples need not be fitted before the run may settle.
+        spacing: a film asks for more checkpoints than the usual one every 6%.
 
     Raises:
         ValueError: no examples.
@@ -98,7 +100,7 @@ def train(
         before = attempt * recipe.steps
         loss, hits, size, rate, at = torch.tensor(0.0), torch.tensor(0), n, 0.0, 0
         while at < recipe.steps:
-            target = min(at + max(5, at // 16), recipe.steps)
+            target = min(at + max(5, int(at * spacing)), recipe.steps)
             with torch.no_grad(), flushing_denormals():
                 for step in range(at + 1, target + 1):
                     bx, by = next(batches)

@@ -19,7 +19,7 @@ def transformer(
     d: int = 0,
     h: int = 0,
     heads: int = 0,
-    recipe: Literal["fast"] = "fast",
+    recipe: Literal["fast", "delayed"] = "fast",
     lr: float = 0.0,
     wd: float = -1.0,
     steps: int = 0,

@@ -10,7 +10,7 @@ import torch
 from data import data, trained
 
 from nets.models import Network, architecture, fresh
-from nets.recipes import Recipe, recipe
+from nets.recipes import Recipe, recipe, widths
 from nets.train import Diverged, Settling, train
 
 
@@ -113,7 +113,7 @@ def test_divergence_is_an_outcome_with_a_cause() -> None:
 def test_no_examples_are_an_error_in_one_line() -> None:
     with pytest.raises(ValueError, match="bilinear needs at least one example, got none"):
         next(train(architecture("bilinear", 11, 2), np.zeros((0, 2), dtype=np.int64), np.zeros(0, int), quick(), 0))
-    with pytest.raises(ValueError, match="no recipe 'slow'; there are fast"):
+    with pytest.raises(ValueError, match="no recipe 'slow'; there are fast, delayed"):
         recipe("slow", architecture("bilinear", 11, 2), 10)
 
 
@@ -179,3 +179,27 @@ def test_answers_given_by_a_hair_are_not_settled() -> None:
     assert not settling.step(network(1.0), 120), "a fifth and ten more steps are not over"
     assert settling.changed == 0.0
     assert settling.step(network(1.0), 150)
+
+
+def test_the_delayed_recipe_memorises_long_before_it_generalises() -> None:
+    given = data("a + b", 37, 0.4, 0)
+    kind = architecture("bilinear", 37, 2, **widths("bilinear", 37, 2, len(given.labels), "delayed"))
+    plan = recipe("delayed", kind, len(given.labels))
+    seen: dict[str, int] = {}
+    for point in train(kind, given.inputs, given.labels, plan, 0, watched=given.cells):
+        if point.accuracy == 1:
+            seen.setdefault("fitted", point.step)
+        if (point.network.predict(given.held_out) == given.held_out_labels).mean() >= 0.999:
+            seen.setdefault("general", point.step)
+    assert seen["general"] >= 10 * seen["fitted"]
+
+
+def test_a_film_asks_for_more_checkpoints() -> None:
+    given = data("a + b", 11, 0.6, 0)
+    kind = architecture("bilinear", 11, 2)
+    usual, dense = (
+        [x.step for x in train(kind, given.inputs, given.labels, quick(steps=600), 0, spacing=spacing)]
+        for spacing in (1 / 16, 1 / 100)
+    )
+    assert usual[-1] == dense[-1] == 600
+    assert max(b - a for a, b in itertools.pairwise(dense)) <= 6 < max(b - a for a, b in itertools.pairwise(usual))
