@@ -14,7 +14,7 @@ import numpy as np
 
 from synth.candidates import Candidates
 from synth.carrier import Carrier, IntArray
-from synth.grammar import SORTS, arities, limits, stride, used
+from synth.grammar import SORTS, arities, dearest, limits, stride, used
 from synth.lanes import Keys, Lanes
 from synth.language import Language
 from synth.language import language as named_language
@@ -147,10 +147,16 @@ class Bank:
 
     def _last_possible(self) -> float:
         """The bits beyond which no program can be built of what is there."""
-        deepest: dict[Sort, float] = {
-            sort: (shelf.bits_of(len(shelf) - 1) if len(shelf) else -np.inf) for sort, shelf in self.shelves.items()
-        }
-        return max((x.bits + sum(deepest[s] for s in x.arguments) for x in self.language.productions), default=0)
+        values, conditions = (
+            shelf.bits_of(len(shelf) - 1) if len(shelf) else -np.inf for shelf in (self.shelves[x] for x in SORTS)
+        )
+        return max(
+            (
+                bits + (i and i * values) + (j and j * conditions)  # 0 * inf is no number
+                for (i, j), bits in dearest(self.language).items()
+            ),
+            default=0,
+        )
 
     def _work(self, sort: Sort, low: int, high: int) -> float:
         """How many candidates of a sort have ``low`` to ``high`` bits, as far as their arguments are there."""
@@ -215,16 +221,13 @@ class Bank:
     def _gather(self, sort: Sort, low: int, high: int) -> None:
         """Build a few small levels at once, with what made each behaviour."""
         shelf = self.shelves[sort]
-        found = self._sources.gather(sort, low, high)
-        if found is None:
-            shelf.extend(shelf.words[:, :0], shelf.keys[:0], shelf.bits[:0], shelf.bits[:0], shelf.bits[:0], high)
-            return
-        words, bits, origin, arguments = found
-        self.candidates += len(bits)
+        plan, words = self._sources.gather(sort, low, high)
+        self.candidates += len(plan.bits)
         keys = self.lanes.keys(words)
         known = np.concatenate([shelf.keys, self._constants]) if sort == "condition" else shelf.keys
-        new = first_of_each(known, keys, bits)
-        shelf.extend(words.take(new, axis=1), keys[new], bits[new], origin[new], arguments.take(new, axis=1), high)
+        new = first_of_each(known, keys, plan.bits)
+        made = plan.origin.take(new), plan.arguments.take(new, axis=1)
+        shelf.extend(words.take(new, axis=1), keys.take(new), plan.bits.take(new), *made, high)
 
     def _sweep_keys(self, sort: Sort, bits: int) -> Iterator[int]:
         """Build one level as its sorted keys alone."""

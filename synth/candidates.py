@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 
 import numpy as np
 
 from synth.carrier import Carrier, IntArray
-from synth.grammar import Group, cheapest, groups
-from synth.kernels import Gatherer, Kernel, kernels
+from synth.grammar import cheapest, groups
+from synth.kernels import Batch, Gatherer, Kernel, batches, kernels
 from synth.lanes import Lanes, Words
 from synth.language import Language
+from synth.plans import Plan, plan
 from synth.program import Production, Sort
-from synth.shelf import LEAF, Shelf
+from synth.shelf import Shelf
 from synth.tiles import tiles
 
 _Fill: TypeAlias = Callable[[Words], Words]
-# Words (words, count), bits, positions of productions, and indices of arguments (most arguments, count).
-Gathered: TypeAlias = tuple[Words, IntArray, IntArray, IntArray]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,47 +67,16 @@ class Candidates:
 
     # Small levels, several at a time
 
-    def gather(self, sort: Sort, low: int, high: int) -> Gathered | None:
-        """All candidates of ``low`` to ``high`` bits, by gathering; None where there are none."""
-        parts: list[Words] = []
-        positions: list[int] = []
-        bits: list[IntArray] = []
-        arguments: list[list[IntArray]] = []
-        for position, rule in enumerate(self.language.productions):
-            if rule.sort == sort and not rule.arity and low <= rule.bits <= high:
-                positions.append(position)
-                bits.append(np.array([rule.bits]))
-                arguments.append([])
-        if positions:
-            parts.append(self._leaves([self.language.productions[i] for i in positions]))
+    def gather(self, sort: Sort, low: int, high: int) -> tuple[Plan, Words]:
+        """All candidates of ``low`` to ``high`` bits, by gathering; words of shape (words, count)."""
+        found = plan(self.language, sort, low, high, {s: x.offsets for s, x in self.shelves.items()})
+        parts = [self._leaves([self.language.productions[i] for i in found.leaves])] if found.leaves else []
         gatherer = Gatherer({s: x.words for s, x in self.shelves.items()})
-        for group in groups(self.language, sort):
-            cost, indices = self._tuples(group, low, high)
-            if not len(cost):
-                continue
+        by_group = _batches(self.language, self.carrier, sort)
+        for number, indices in found.parts:
             gatherer.at(indices)
-            for position, orders in group.members:
-                kernel = self._kernels[position]
-                assert kernel is not None
-                for order in orders:
-                    parts.append(kernel.apply(*map(gatherer.take, order, group.arguments, kernel.prepare)))
-                    positions.append(position)
-                    bits.append(cost)
-                    arguments.append([indices[i] for i in order])
-        if not parts:
-            return None
-        words, costs = np.concatenate(parts, axis=1), np.concatenate(bits)
-        origin = np.empty(len(costs), dtype=np.int64)
-        made = np.empty((self.shelves[sort].arguments.shape[0], len(costs)), dtype=np.int64)
-        start = 0
-        for position, cost, indices in zip(positions, bits, arguments, strict=True):
-            stop = start + len(cost)
-            origin[start:stop] = position
-            made[len(indices) :, start:stop] = LEAF
-            for row, index in zip(made, indices, strict=False):
-                row[start:stop] = index
-            start = stop
-        return words, costs, origin, made
+            parts.extend(gatherer.evaluate(batch) for batch in by_group[number])
+        return found, np.concatenate(parts, axis=1) if parts else self.shelves[sort].words[:, :0]
 
     def _leaves(self, rules: list[Production]) -> Words:
         """The words of variables and constants, shape (words, rules)."""
@@ -115,37 +84,6 @@ class Candidates:
         for row, rule in zip(values, rules, strict=True):
             row[:] = rule.semantics(self.carrier) if rule.variable is None else self.inputs[:, rule.variable]
         return self.lanes.pack(values)
-
-    def _tuples(self, group: Group, low: int, high: int) -> tuple[IntArray, list[IntArray]]:
-        """Bits and arguments' indices of all programs with the group's roots that have ``low`` to ``high`` bits."""
-        shelf = self.shelves[group.arguments[0]]
-        if len(group.arguments) == 1:
-            start, stop = shelf.places.take([low - group.bits, high - group.bits + 1], mode="clip").tolist()
-            return shelf.bits[start:stop] + group.bits, [np.arange(start, stop)]
-        rests = [int(sum(self._least[s] for s in group.arguments[i + 1 :])) for i in range(len(group.arguments))]
-        stop = int(shelf.places.take(high - group.bits - rests[0] + 1, mode="clip"))
-        if stop <= 0 or high - group.bits - rests[0] < 0:
-            return np.empty(0, dtype=np.int64), []
-        bits, arguments = shelf.bits[:stop] + group.bits, [np.arange(stop)]
-        for i, sort in enumerate(group.arguments[1:], start=1):
-            shelf = self.shelves[sort]
-            counts = shelf.places.take((high + 1 - rests[i]) - bits, mode="clip")
-            lower = None
-            if i == len(group.arguments) - 1:
-                lower = shelf.places.take(low - bits, mode="clip")
-            if group.unordered:
-                lower = arguments[0] if lower is None else np.maximum(lower, arguments[0])
-            if lower is not None:
-                counts = np.maximum(counts - lower, 0)
-            row = np.arange(len(bits)).repeat(counts)
-            skipped = counts - counts.cumsum()
-            if lower is not None:
-                skipped += lower
-            index = np.arange(len(row)) + skipped[row]
-            bits = bits[row] + shelf.bits[index]
-            arguments = [x[row] for x in arguments]
-            arguments.append(index)
-        return bits, arguments
 
     # Large levels, one at a time
 
@@ -196,3 +134,19 @@ class Candidates:
         if (sort, level, fill) not in self._prepared:
             self._prepared[sort, level, fill] = fill(np.ascontiguousarray(shelf.level(level)))
         return self._prepared[sort, level, fill]
+
+
+@lru_cache(maxsize=64)
+def _batches(language: Language, carrier: Carrier, sort: Sort) -> tuple[tuple[Batch, ...], ...]:
+    """For each group of a sort's productions the kernels of its members, in every order of theirs."""
+    built = kernels(carrier)
+    return tuple(
+        batches(
+            [
+                (built.of(language.productions[position]), group.arguments, order)
+                for position, orders in group.members
+                for order in orders
+            ]
+        )
+        for group in groups(language, sort)
+    )

@@ -8,23 +8,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import groupby
 
 import numpy as np
+import numpy.typing as npt
 
 from synth.bank import Bank
-from synth.carrier import IntArray
+from synth.carrier import Carrier, IntArray
 from synth.grammar import cheapest
-from synth.kernels import Gatherer, Prepare
+from synth.kernels import Batch, Gatherer, Prepare, batches
 from synth.lanes import Keys, Words
+from synth.language import Language
+from synth.plans import pairs
 from synth.program import Program
 from synth.ranking import first_of_each
 from synth.shelf import Shelf
 from synth.solvers import Solver, solvers
 from synth.tiles import BLOCK, build_level, tiles
 
-_SIDES = ((0, "parent"), (1, "other"))
+_SIDES = (("parent", 0), ("other", 1))
 _NO_KEY = np.uint64(1)
 _NO_KEYS = np.array([1], dtype=np.uint64)
+# The empty context: its bits, its solver and what it is made of.
+_EMPTY = np.zeros(1, dtype=np.int64), np.full(1, -1, dtype=np.int16), np.full((2, 1), -1, dtype=np.int32)
 
 
 class Contexts:
@@ -50,15 +57,11 @@ class Contexts:
         self.evaluated = 0
         self.shelf = Shelf(bank.lanes, 2)
         self.shelf.offsets = [0]
-        none = np.full(1, -1)
         self._target = bank.lanes.keys(target)
-        self.shelf.extend(target, self._target, np.zeros(1, dtype=np.int64), none, none.repeat(2)[:, None], 0)
+        self.shelf.extend(target, self._target, *_EMPTY, 0)
         self.raw_keys: Keys = self._target[:0]
         self._raw: list[_Part] = []
-        self._solver_bits: IntArray = np.array([x.rule.bits for x in self.solvers], dtype=np.int64)
-        names = ["", *{x.family: None for x in self.solvers if x.family}]
-        # By solver, as numbers; the empty context has solver -1, the last entry, which is of no family.
-        self._families: IntArray = np.array([*(names.index(x.family) for x in self.solvers), 0])
+        self._groups = _groups(bank.language, bank.carrier)
         self._prepared: dict[tuple[str, int, Prepare], Words] = {}
 
     def __len__(self) -> int:
@@ -84,24 +87,22 @@ class Contexts:
         assert high < low + self.stride
         gatherer = Gatherer({"parent": self.shelf.words, "other": self.bank.shelves["value"].words})
         parts: list[_Part] = []
-        group: tuple[int, int, int] | None = None
-        parent = other = self.shelf.bits[:0]
-        for number, solver in enumerate(self.solvers):  # those of one group come together
-            if group != (group := (solver.rule.arity, solver.rule.bits, int(self._families[number]))):
-                parent, other = self._pairs(*group, low, high)
-                gatherer.at([parent, other])
-            if not len(parent):
+        for group in self._groups:
+            parent, other, bits = self._pairs(group, low, high)
+            if not len(bits):
                 continue
-            sides = _SIDES[: solver.rule.arity]
-            answer = solver.kernel.apply(
-                *(gatherer.take(*side, fill) for side, fill in zip(sides, solver.kernel.prepare, strict=True))
-            )
-            keys = self.bank.lanes.keys(answer)
-            if solver.check is not None:
-                good = solver.check(answer, *(gatherer.take(*side, None) for side in sides))
-                keys = np.where(good, keys, _NO_KEY)
-            self.evaluated += len(parent)
-            parts.append(_Part(number, parent, other, answer, keys))
+            gatherer.at((parent, other))
+            results = [gatherer.evaluate(x) for x in group.batches]
+            words = results[0] if len(results) == 1 else np.concatenate(results, axis=1)
+            keys = self.bank.lanes.keys(words)
+            for i, number in enumerate(group.solvers):
+                check = self.solvers[number].check
+                if check is not None:
+                    part = slice(i * len(bits), (i + 1) * len(bits))
+                    taken = [gatherer.take(*side) for side in _SIDES[: group.arity]]
+                    keys[part][~check(words[:, part], *taken)] = _NO_KEY
+            self.evaluated += len(keys)
+            parts.append(_Part(group.solvers, parent, other, bits, words, keys))
         self.deepest = high
         self._raw = parts
         self.raw_keys = np.concatenate([x.keys for x in parts]) if parts else self.raw_keys[:0]
@@ -113,39 +114,30 @@ class Contexts:
             while self.shelf.closed < self.deepest:
                 self.shelf.extend_keys(0, self._target[:0])
             return
-        sizes = [len(x.keys) for x in parts]
-        solver = np.array([x.solver for x in parts]).repeat(sizes)
-        parent = np.concatenate([x.parent for x in parts])
-        other = np.concatenate([x.other for x in parts])
-        bits = self._bits_of(solver, parent, other)
+        times = [(x, len(x.solvers)) for x in parts]
+        bits = np.concatenate([x.bits for x, count in times for _ in range(count)])
         known = np.concatenate([self.shelf.keys, _NO_KEYS])
         new = first_of_each(known, self.raw_keys, bits)
+        solver = np.array([i for x in parts for i in x.solvers], dtype=np.int16)
+        solver = solver.repeat([len(x.bits) for x, count in times for _ in range(count)]).take(new)
+        parent = np.concatenate([x.parent for x, count in times for _ in range(count)]).take(new)
+        other = np.concatenate([x.other for x, count in times for _ in range(count)]).take(new)
         words = np.concatenate([x.words for x in parts], axis=1).take(new, axis=1)
-        made = np.array([parent.take(new), other.take(new)])
-        self.shelf.extend(words, self.raw_keys[new], bits[new], solver[new], made, self.deepest)
+        made = np.array([parent, other], dtype=np.int32)
+        self.shelf.extend(words, self.raw_keys.take(new), bits.take(new), solver, made, self.deepest)
         self.raw_keys = self.raw_keys[:0]
 
-    def _bits_of(self, solver: IntArray | int, parent: IntArray, other: IntArray) -> IntArray:
-        """The bits of contexts, from what makes them."""
-        beside = np.where(other >= 0, self.bank.shelves["value"].bits[other], 0)
-        return self._solver_bits[solver] + self.shelf.bits[parent] + beside
-
-    def _pairs(self, arity: int, bits: int, family: int, low: int, high: int) -> tuple[IntArray, IntArray]:
-        """Parents and other arguments (-1 for none) whose contexts have ``low`` to ``high`` bits."""
-        if arity == 1:
-            start, stop = self.shelf.places.take([low - bits, high - bits + 1], mode="clip").tolist()
-            return np.arange(start, stop), np.full(stop - start, -1)
+    def _pairs(self, group: _Group, low: int, high: int) -> tuple[IntArray, IntArray, IntArray]:
+        """Parents, other arguments (-1 for none) and bits of the group's contexts of ``low`` to ``high`` bits."""
         shelf = self.bank.shelves["value"]
-        stop = int(self.shelf.places.take(max(0, high + 1 - bits), mode="clip"))
-        around = self.shelf.bits[:stop] + bits
-        lower = shelf.places.take(low - around, mode="clip")
-        upper = np.minimum(shelf.places.take((high + 1) - around, mode="clip"), shelf.held)
-        counts = np.maximum(upper - lower, 0)
-        if family and high - bits <= self.bank.deepest:
-            # A dearer argument in the bank does as well.
-            counts[self._families[self.shelf.origin[:stop]] == family] = 0
-        parent = np.arange(len(counts)).repeat(counts)
-        return parent, np.arange(len(parent)) + (lower + counts - counts.cumsum())[parent]
+        if group.arity == 1:
+            start, stop = self.shelf.places.take([low - group.bits, high - group.bits + 1], mode="clip").tolist()
+            return np.arange(start, stop), np.full(stop - start, -1), self.shelf.bits[start:stop] + group.bits
+        if group.family and high - group.bits <= self.bank.deepest:
+            barred = group.of_family.take(self.shelf.origin)  # a dearer argument in the bank does as well
+        else:
+            barred = np.zeros(len(self.shelf.origin), dtype=np.bool_)
+        return pairs(self.shelf.offsets, shelf.offsets, shelf.held, barred, group.bits, low, high)
 
     # One large level at a time
 
@@ -238,25 +230,24 @@ class Contexts:
         if not len(indices):
             return indices
         bits = np.zeros(len(indices), dtype=np.int64)
-        for part, start, stop in self._spans():
-            inside = ((indices >= start) & (indices < stop)).nonzero()[0]
-            if len(inside):
-                at = indices[inside] - start
-                bits[inside] = self._bits_of(part.solver, part.parent[at], part.other[at])
+        for part, start in self._starts():
+            inside = ((indices >= start) & (indices < start + len(part.keys))).nonzero()[0]
+            bits[inside] = part.bits.take((indices[inside] - start) % len(part.bits))
         return bits
 
     def raw_program(self, index: int, filler: Program) -> Program:
         """The raw context of that index with a program in its hole."""
-        for part, start, stop in self._spans():
-            if start <= index < stop:
-                other = int(part.other[index - start])
-                return self.program(int(part.parent[index - start]), self._around(filler, part.solver, other))
+        for part, start in self._starts():
+            if start <= index < start + len(part.keys):
+                solver, pair = divmod(index - start, len(part.bits))
+                around = self._around(filler, part.solvers[solver], int(part.other[pair]))
+                return self.program(int(part.parent[pair]), around)
         raise IndexError(f"Contexts: no raw context {index}")
 
-    def _spans(self) -> Iterator[tuple[_Part, int, int]]:
+    def _starts(self) -> Iterator[tuple[_Part, int]]:
         start = 0
         for part in self._raw:
-            yield part, start, start + len(part.keys)
+            yield part, start
             start += len(part.keys)
 
     def _around(self, filler: Program, number: int, other: int) -> Program:
@@ -271,10 +262,47 @@ class Contexts:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _Part:
-    """Contexts that one solver made, as they came: residuals' words and keys, parents and other arguments."""
+    """Contexts that one group's solvers made, as they came: solver by solver all pairs.
 
-    solver: int
+    Attributes:
+        solvers: numbers.
+        parent, other, bits: of the pairs, shape (pairs,).
+        words, keys: the residuals', shapes (words, solvers * pairs) and (solvers * pairs,).
+    """
+
+    solvers: tuple[int, ...]
     parent: IntArray
     other: IntArray
+    bits: IntArray
     words: Words
     keys: Keys
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Group:
+    """Solvers of equal arity, bits and family, which meet the same pairs.
+
+    Attributes:
+        solvers: numbers; batches: their kernels, in that order.
+        of_family: of all solvers, by number, which are of this family; the empty context has solver -1, the last entry.
+    """
+
+    arity: int
+    bits: int
+    family: str
+    solvers: tuple[int, ...]
+    batches: tuple[Batch, ...]
+    of_family: npt.NDArray[np.bool_]
+
+
+@lru_cache(maxsize=64)
+def _groups(language: Language, carrier: Carrier) -> tuple[_Group, ...]:
+    every = solvers(language, carrier)
+    found: list[_Group] = []
+    for (arity, bits, family), members in groupby(every, lambda x: (x.rule.arity, x.rule.bits, x.family)):
+        its = list(members)
+        joined = batches([(x.kernel, ("parent", "other")[:arity], range(arity)) for x in its])
+        numbers = tuple(every.index(x) for x in its)
+        of_family = np.array([*(x.family == family for x in every), False])
+        found.append(_Group(arity, bits, family, numbers, joined, of_family))
+    return tuple(found)

@@ -130,3 +130,13 @@ def arities(language: Language) -> Mapping[tuple[int, int], int]:
     return MappingProxyType(
         Counter((x.arguments.count("value"), x.arguments.count("condition")) for x in language.productions)
     )
+
+
+@lru_cache(maxsize=64)
+def dearest(language: Language) -> Mapping[tuple[int, int], int]:
+    """The most bits of a production with so many values and so many conditions as arguments."""
+    most: dict[tuple[int, int], int] = {}
+    for x in language.productions:
+        shape = x.arguments.count("value"), x.arguments.count("condition")
+        most[shape] = max(most.get(shape, 0), x.bits)
+    return MappingProxyType(most)

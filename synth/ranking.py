@@ -13,6 +13,7 @@ _PLACE, _COST = 17, 3  # bits of a place and of a cost
 _PLACES = np.uint64((1 << _PLACE) - 1)
 _UPPER = np.uint64(2**64 - (1 << (_PLACE + _COST)))
 _HANDFUL = 64
+_FEW_PAIRS = 1 << 16  # pairs of keys that are compared one by one
 _STEP = 1 << 15  # keys that stay in cache
 _ONE = np.uint64(1)
 _EVEN = np.uint64(2**64 - 2)
@@ -87,7 +88,7 @@ class Sieve:
     """A table of hashed keys that lets pass what may be one of them: one in 16 or fewer of the others."""
 
     def __init__(self, keys: Keys) -> None:
-        width = min(_MOST_TABLE, max(10, (16 * len(keys)).bit_length()))
+        width = min(_MOST_TABLE, max(13, (16 * len(keys)).bit_length()))
         self._shift = np.uint64(64 - width)
         self._table = np.zeros(1 << width, dtype=np.bool_)
         for i in range(0, len(keys), _STEP):
@@ -138,7 +139,14 @@ def meeting(few: Keys, many: Keys) -> tuple[IntArray, IntArray]:
     """Positions (i, j) with ``few[i] == many[j]``; the keys of ``few`` are distinct."""
     if not len(few) or not len(many):
         return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+    if len(few) + len(many) <= 4 * _HANDFUL:  # numpy's calls would cost more
+        place = {key: i for i, key in enumerate(few.tolist())}
+        met = [(place[key], j) for j, key in enumerate(many.tolist()) if key in place]
+        return np.array([i for i, _ in met], dtype=np.int64), np.array([j for _, j in met], dtype=np.int64)
     passing = Sieve(few).passing(many)
+    if len(few) * len(passing) <= _FEW_PAIRS:
+        j, i = np.divmod(np.equal.outer(many.take(passing), few).ravel().nonzero()[0], len(few))
+        return i, passing.take(j)
     order = np.argsort(few)
     ranked, wanted = few[order], many[passing]
     at = np.minimum(np.searchsorted(ranked, wanted), len(few) - 1)
@@ -191,9 +199,7 @@ class KeyPool:
             np.greater(part[1:] ^ part[:-1], _ONE, out=keep[1:])
             keep[0] = previous is None or (int(part[0]) ^ previous) > 1
             previous = int(part[-1])
-            kept = part.compress(
-                keep
-            )  # four times as fast as part[keep]; a copy, which writing back never overtakes
+            kept = part.compress(keep)  # four times as fast as part[keep]; a copy, which writing back never overtakes
             whole[end : end + len(kept)] = kept
             end += len(kept)
         self.used = end

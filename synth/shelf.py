@@ -6,13 +6,13 @@ eighth of the memory: no program is built from them, or their key is the behavio
 
 from __future__ import annotations
 
+from bisect import bisect_right
+
 import numpy as np
 import numpy.typing as npt
 
 from synth.carrier import IntArray
 from synth.lanes import Keys, Lanes, Words
-
-LEAF = -1  # an argument that is none
 
 
 class Shelf:
@@ -80,11 +80,11 @@ class Shelf:
         return np.diff(self.places).astype(np.float64)
 
     def bits_of(self, index: int) -> int:
-        return int(np.searchsorted(self.offsets, index, side="right")) - 1
+        return bisect_right(self.offsets, index) - 1
 
     def bits_at(self, indices: IntArray) -> IntArray:
         """The bits of behaviours by index."""
-        return np.searchsorted(self.places, indices, side="right") - 1
+        return self.places.searchsorted(indices, side="right") - 1
 
     def keys_from(self, bits: int) -> Keys:
         """The keys of all behaviours of so many bits or more, by index."""
@@ -95,19 +95,26 @@ class Shelf:
         return np.concatenate([self.keys[start:], *levels]) if levels else self.keys[start:]
 
     def extend(
-        self, words: Words, keys: Keys, bits: IntArray, origin: IntArray, arguments: IntArray, closed: int
+        self,
+        words: Words,
+        keys: Keys,
+        bits: IntArray,
+        origin: npt.NDArray[np.int16],
+        arguments: npt.NDArray[np.int32],
+        closed: int,
     ) -> None:
         """Put behaviours of ascending bits on the shelf and close all levels up to ``closed`` bits."""
         if len(keys):
             self.words = np.concatenate([self.words, words], axis=1)
             self.keys = np.concatenate([self.keys, keys])
             self.bits = np.concatenate([self.bits, bits])
-            self.origin = np.concatenate([self.origin, origin.astype(np.int16)])
-            self.arguments = np.concatenate([self.arguments, arguments.astype(np.int32)], axis=1)
+            self.origin = np.concatenate([self.origin, origin])
+            self.arguments = np.concatenate([self.arguments, arguments], axis=1)
             self._order = None
         self._places = None
-        first = len(self.offsets)
-        self.offsets.extend((np.searchsorted(bits, np.arange(first, closed + 2)) + self.offsets[-1]).tolist())
+        before = self.offsets[-1]
+        for bound in bits.searchsorted(np.arange(len(self.offsets), closed + 2)).tolist():
+            self.offsets.append(before + bound)
 
     def extend_keys(self, bits: int, keys: Keys) -> None:
         """Put a level on the shelf as its sorted keys alone."""

@@ -134,4 +134,6 @@ def _built_in(built: Kernels, rule: Production, hole: int) -> Kernel | None:
 def _swapped(kernel: Kernel) -> Kernel:
     left, right = kernel.prepare
     prepare: tuple[Prepare | None, ...] = (right, left)
+    if kernel.symmetric:
+        return Kernel(prepare, kernel.apply, symmetric=True)
     return Kernel(prepare, lambda x, y: kernel.apply(y, x))
