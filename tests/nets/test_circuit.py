@@ -81,7 +81,7 @@ def test_a_delta_is_no_circuit() -> None:
     assert len(found.circuit.frequencies) >= 14
     assert found.circuit.exact
     assert not found.claimed
-    assert found.delta.explained > found.claim.explained
+    assert found.delta.explained > 0.99 * found.claim.explained, "with one number"
 
 
 def test_the_front_rises_and_prices_what_it_says() -> None:
