@@ -101,10 +101,10 @@ def _affordable(architecture: Architecture, n: int, flops: float, least: int, mo
 def delayed(architecture: Architecture, n: int) -> Recipe:
     """Training at 100% long before the held-out cells: memorising first, and time to watch it turn into an algorithm.
 
-    A small step and weak decay: the examples are fitted in some 50 steps, and it takes the decay, at this pace, hundreds
-    more to make what fits them simple. More examples a token end the delay sooner, so that decay falls with them and the
-    delay keeps its length. Meant for fractions around .4, chosen on p = 47, 61 and 83. The weights that answer are those
-    that are trained, not their running mean, which would lag behind them.
+    A small step and weak decay: the examples are fitted in some 50 steps, and at this pace it takes the decay hundreds
+    more to make what fits them simple. More examples a token end the delay sooner, so the decay falls with them and
+    the delay keeps its length. Meant for fractions around .4; chosen on p = 47, 61 and 83. The weights that answer are
+    those that are trained, not their running mean, which would lag behind them.
     """
     base = {"bilinear": 0.12, "quadratic": 0.4}.get(architecture.name, 0.3)
     decay = base * 24 / _per_token(architecture.size, architecture.arity, n)
