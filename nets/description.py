@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from math import log, log2
+from math import inf, log, log2
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy.special import gammaln, logsumexp
+from scipy.special import gammaln
 
 from nets.fourier import characters, constants, frequencies
 from nets.models import ARCHITECTURES, FloatArray, Network
@@ -179,9 +179,22 @@ def labels_bits(logits: FloatArray, labels: IntArray) -> float:
     by_exceptions = flags + misses * log2(size - 1)
     if misses == 0:
         return 1 + by_exceptions
-    below = (logits - logits[np.arange(n), labels][:, None]).astype(np.float64)
-    by_softmax = min(float(np.sum(logsumexp(below * 2.0**j, axis=1))) / LN2 for j in SHARPNESS)
+    by_softmax, j = inf, len(SHARPNESS) // 2  # convex in the sharpness: downhill from the middle ends at the least
+    lengths = {i: _softmax_bits(logits, labels, 2.0 ** SHARPNESS[i]) for i in (j, j + 1)}
+    direction = 1 if lengths[j + 1] < lengths[j] else -1
+    j += direction > 0
+    while lengths[j] < by_softmax:
+        by_softmax, j = lengths[j], j + direction
+        if not 0 <= j < len(SHARPNESS):
+            break
+        lengths[j] = _softmax_bits(logits, labels, 2.0 ** SHARPNESS[j])
     return 1 + min(by_exceptions, by_softmax + log2(len(SHARPNESS)))
+
+
+def _softmax_bits(logits: FloatArray, labels: IntArray, sharpness: float) -> float:
+    scores = (logits - logits.max(axis=1, keepdims=True)) * np.float32(sharpness)
+    nats = np.log(np.exp(scores).sum(axis=1, dtype=np.float64)) - scores[np.arange(len(labels)), labels]
+    return float(nats.sum()) / LN2
 
 
 def integer_bits(n: int) -> int:

@@ -1,0 +1,324 @@
+"""Measures on one checkpoint of a training run: pure functions of a network and of the cells that it is asked at.
+
+What a measure needs and a network or a task does not have (a law, hidden units, held-out cells) leaves it empty.
+Loss is in nats a cell; energies and ranks are of weights and logits as they stand. The step at which each measure
+makes its change is in transitions.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import permutations
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from nets.description import two_part_code
+from nets.faithful import filtered, profile
+from nets.law import MOST_SCORES, held_out_sample, read_law
+from nets.models import FloatArray, Network
+from nets.neurons import effective_rank, gini, participation, token_power, tuning, units
+from synth.carrier import IntArray
+from synth.laws import Law
+
+Matrix = npt.NDArray[np.float64]
+Scores: TypeAlias = npt.NDArray[np.floating[Any]]
+TUNED = 0.85  # of a unit's energy on one frequency, from which on it counts as tuned to it (Nanda et al. 2023)
+DISPLACEMENTS = 3  # random other combinations that the equal-energy control is averaged over
+
+
+@dataclass(frozen=True)
+class Measures:
+    """One checkpoint; None where a measure does not apply.
+
+    Attributes:
+        train_loss, train_accuracy: on the examples.
+        test_loss, test_accuracy: on held-out cells.
+        apart_accuracy: on held-out cells none of whose reorderings is an example: a symmetric network gets the others
+            right by mirroring alone.
+        variance_explained: of the centred held-out logits, by functions of the law's combination.
+        law_accuracy: the share of all cells that the law read from the held-out logits gets right.
+        law_accepted: 1 where that law fits the examples' labels, else 0.
+        spectrum_gini, spectrum_participation: of the weights' energy by the law's frequencies.
+        dominant_share: of a living unit's energy, that on its strongest frequency; mean over living units.
+        tuned_units: the share of living units with at least ``TUNED`` of their energy on one frequency.
+        restricted_loss, restricted_accuracy: held-out, with only the key frequencies' waves of the combination (and
+            each output's mean) kept in the logits.
+        excluded_loss, excluded_train_loss, excluded_accuracy: with those waves removed from the logits; held-out,
+            and the loss on the examples as well.
+        displaced_loss, displaced_accuracy: the control of the same energy: the same waves removed, but of random other
+            combinations of the inputs; held-out.
+        kept_accuracy, removed_accuracy: held-out, with only the key frequencies kept in the weights per token, or
+            with them removed from there.
+        removed_random_accuracy: with as many random others removed, or fewer where those hold as much energy.
+        removed_random_energy: what those hold over what the keys hold.
+        embedding_rank, hidden_rank: effective ranks of the weights per token and of the hidden activity.
+        weight_norm: of all weights together.
+        dead_units, prunable_units: shares of the hidden units.
+        code_bits: the two-part code of the examples' labels by this network, in the law's character basis.
+        code_ratio: that over the bits of a table of the labels.
+    """
+
+    train_loss: float
+    train_accuracy: float
+    test_loss: float | None = None
+    test_accuracy: float | None = None
+    apart_accuracy: float | None = None
+    variance_explained: float | None = None
+    law_accuracy: float | None = None
+    law_accepted: float | None = None
+    spectrum_gini: float | None = None
+    spectrum_participation: float | None = None
+    dominant_share: float | None = None
+    tuned_units: float | None = None
+    restricted_loss: float | None = None
+    restricted_accuracy: float | None = None
+    excluded_loss: float | None = None
+    excluded_train_loss: float | None = None
+    excluded_accuracy: float | None = None
+    displaced_loss: float | None = None
+    displaced_accuracy: float | None = None
+    kept_accuracy: float | None = None
+    removed_accuracy: float | None = None
+    removed_random_accuracy: float | None = None
+    removed_random_energy: float | None = None
+    embedding_rank: float | None = None
+    hidden_rank: float | None = None
+    weight_norm: float | None = None
+    dead_units: float | None = None
+    prunable_units: float | None = None
+    code_bits: float | None = None
+    code_ratio: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """What stays the same along a run: the cells, their labels, the task's law, and the frequencies that matter.
+
+    Attributes:
+        inputs, labels: the examples, shapes (n, arity) and (n,).
+        held_out, held_out_labels: the other cells.
+        law: the task's, or None where it has none.
+        keys: the key frequencies, in hindsight those of the last checkpoint; see ``with_keys``.
+    """
+
+    inputs: IntArray
+    labels: IntArray
+    held_out: IntArray
+    held_out_labels: IntArray
+    law: Law | None = None
+    keys: tuple[int, ...] = ()
+
+    def with_keys(self, network: Network) -> Scene:
+        """The same with the key frequencies of this network: the fewest that carry most of its logits' profile."""
+        if self.law is None or not len(self.held_out):
+            return self
+        cells, _ = self.held_out_seen
+        return replace(self, keys=tuple(profile(self.law, cells, network.logits(cells)).keys()))
+
+    @cached_property
+    def examples_seen(self) -> tuple[IntArray, IntArray]:
+        """The examples that are looked at, with their labels; thinned out evenly where they are too many."""
+        return self._seen(self.inputs, self.labels)
+
+    @cached_property
+    def held_out_seen(self) -> tuple[IntArray, IntArray]:
+        """The same of the held-out cells."""
+        return self._seen(self.held_out, self.held_out_labels)
+
+    def _seen(self, cells: IntArray, labels: IntArray) -> tuple[IntArray, IntArray]:
+        size = int(max(self.inputs.max(initial=1), self.held_out.max(initial=1))) + 1
+        chosen = held_out_sample(np.arange(len(cells)), size, MOST_SCORES // 2)
+        return cells[chosen], labels[chosen]
+
+    @cached_property
+    def apart(self) -> npt.NDArray[np.bool_]:
+        """Which of the held-out cells looked at have no reordering among the examples."""
+        cells, _ = self.held_out_seen
+        known = set(map(tuple, self.inputs.tolist()))
+        orders = list(permutations(range(cells.shape[1])))
+        return np.array([not any(tuple(x[j] for j in order) in known for order in orders) for x in cells.tolist()])
+
+
+@dataclass(frozen=True, eq=False)
+class Observation:
+    """A checkpoint's measures, and its energy by frequency.
+
+    Attributes:
+        power: shape (order // 2,): the energy of the law's frequencies 1, 2, .. in the weights per token; or None.
+    """
+
+    measures: Measures
+    power: Matrix | None
+
+
+def observe(network: Network, scene: Scene, seed: int = 0, *, code: bool = True) -> Observation:
+    """All measures of one checkpoint.
+
+    Args:
+        seed: of the random frequencies and combinations of the controls.
+        code: whether to look for the two-part code, which takes as long as all others together.
+    """
+    cells, labels = scene.examples_seen
+    logits = network.logits(cells)
+    found: dict[str, float | None] = {
+        "train_loss": loss(logits, labels),
+        "train_accuracy": accuracy(logits, labels),
+        "weight_norm": float(np.sqrt(sum(float((x.astype(np.float64) ** 2).sum()) for x in network.state().values()))),
+        "embedding_rank": effective_rank(
+            [network.weights[name].detach().cpu().double().numpy() for name, _ in network.architecture.tables()]
+        ),
+    }
+    hidden = units(network, cells)
+    if hidden is not None:
+        found["hidden_rank"] = effective_rank([(hidden.activity - hidden.activity.mean(axis=0)).astype(np.float64)])
+        found["dead_units"] = 1.0 - float(hidden.alive().mean())
+        found["prunable_units"] = hidden.prunable(logits, labels)
+    if code:
+        short = two_part_code(
+            network, scene.inputs, scene.labels, scene.law.basis if scene.law else "standard", thorough=False
+        )
+        found["code_bits"] = short.bits
+        found["code_ratio"] = short.bits / (len(scene.labels) * np.log2(network.architecture.size))
+    power = None
+    if len(scene.held_out):
+        unseen, answers = scene.held_out_seen
+        guesses = network.logits(unseen)
+        found["test_loss"], found["test_accuracy"] = loss(guesses, answers), accuracy(guesses, answers)
+        if scene.apart.any():
+            found["apart_accuracy"] = accuracy(guesses[scene.apart], answers[scene.apart])
+    if scene.law is not None:
+        power = token_power(network, scene.law)
+        found["spectrum_gini"], found["spectrum_participation"] = gini(power), participation(power)
+        found |= _of_units(network, scene, scene.law)
+        if len(scene.held_out):
+            found |= _of_law(network, scene, scene.law)
+            if scene.keys:
+                found |= _without_waves(scene, scene.law, logits, network.logits(scene.held_out_seen[0]), seed)
+                found |= _without_weights(network, scene, scene.law, power, seed)
+    return Observation(Measures(**found), power)  # pyright: ignore[reportArgumentType]
+
+
+def loss(logits: Scores, labels: IntArray) -> float:
+    """Mean cross-entropy, nats a cell."""
+    below = logits - logits.max(axis=1, keepdims=True)
+    chosen = below[np.arange(len(labels)), labels]
+    return float((np.log(np.exp(below).sum(axis=1, dtype=np.float64)) - chosen).mean())
+
+
+def accuracy(logits: Scores, labels: IntArray) -> float:
+    """The share of rows (n, size) whose largest entry is their label's."""
+    return float((logits.argmax(axis=1) == labels).mean())
+
+
+def _of_units(network: Network, scene: Scene, law: Law) -> dict[str, float]:
+    cells = np.concatenate([scene.examples_seen[0], scene.held_out_seen[0]])
+    hidden = units(network, cells)
+    if hidden is None:
+        return {}
+    alive = hidden.alive()
+    shares = tuning(network, law, cells, hidden).shares[alive]
+    return {"dominant_share": float(shares.mean()), "tuned_units": float((shares >= TUNED).mean())}
+
+
+def _of_law(network: Network, scene: Scene, law: Law) -> dict[str, float]:
+    cells, _ = scene.held_out_seen
+    found = {"variance_explained": profile(law, cells, network.logits(cells)).explained}
+    reading = read_law(network, law.carrier, scene.held_out, scene.inputs, scene.labels)
+    if reading is not None:
+        n, rest = len(scene.labels), len(scene.held_out_labels)
+        right = reading.law.fit(scene.inputs, scene.labels) * n
+        right += reading.law.fit(scene.held_out, scene.held_out_labels) * rest
+        found |= {"law_accuracy": right / (n + rest), "law_accepted": float(reading.accepted)}
+    return found
+
+
+def _without_waves(
+    scene: Scene, law: Law, logits: FloatArray, guesses: FloatArray, seed: int
+) -> dict[str, float | None]:
+    """Restricted and excluded loss (Nanda et al. 2023, section 5), on cells whose inputs all have a class."""
+    cells = np.concatenate([scene.examples_seen[0], scene.held_out_seen[0]])
+    labels = np.concatenate([scene.examples_seen[1], scene.held_out_seen[1]])
+    entries = np.stack([table[cells[:, j]] for j, table in enumerate(law.tables)], axis=1)
+    usual = (entries >= 0).all(axis=1)
+    held = (np.arange(len(cells)) >= len(scene.examples_seen[0]))[usual]
+    scores, labels, entries = np.concatenate([logits, guesses])[usual].astype(np.float64), labels[usual], entries[usual]
+    if not held.any() or held.all():
+        return {}
+    total = entries.sum(axis=1) % law.order
+    waves = key_waves(scores, total, law.order, scene.keys)
+    part = waves[total]
+    still = scores.mean(axis=0)
+    found: dict[str, float | None] = {
+        "restricted_loss": loss((still + part)[held], labels[held]),
+        "restricted_accuracy": accuracy((still + part)[held], labels[held]),
+        "excluded_loss": loss((scores - part)[held], labels[held]),
+        "excluded_train_loss": loss((scores - part)[~held], labels[~held]),
+        "excluded_accuracy": accuracy((scores - part)[held], labels[held]),
+    }
+    disturbed: list[tuple[float, float]] = []
+    for other in other_combinations(law, np.random.default_rng(seed), DISPLACEMENTS):
+        moved = (scores - waves[entries @ other % law.order])[held]
+        disturbed.append((loss(moved, labels[held]), accuracy(moved, labels[held])))
+    if disturbed:
+        found["displaced_loss"], found["displaced_accuracy"] = (float(x) for x in np.mean(disturbed, axis=0))
+    return found
+
+
+def key_waves(scores: Matrix, total: IntArray, order: int, keys: Sequence[int]) -> Matrix:
+    """The key frequencies' part of scores (n, size) as a function of their cell's ``total``, shape (order, size)."""
+    counts = np.bincount(total, minlength=order)
+    ranked = scores[np.argsort(total, kind="stable")]
+    means = np.zeros((order, scores.shape[1]))
+    starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
+    there = counts > 0
+    means[there] = np.add.reduceat(ranked, starts[there], axis=0) / counts[there, None]
+    spectrum = np.fft.rfft(means, axis=0)
+    kept = np.zeros_like(spectrum)
+    kept[list(keys)] = spectrum[list(keys)]
+    return np.fft.irfft(kept, n=order, axis=0)
+
+
+def other_combinations(law: Law, rng: np.random.Generator, count: int) -> list[IntArray]:
+    """Random coefficients, shape (arity,), of combinations that no function of the law's own sum equals.
+
+    All are units of the sum's ring, so that the same waves have the same energy over the other combination.
+    """
+    ring = np.flatnonzero(np.gcd(np.arange(law.order), law.order) == 1)
+    if law.arity < 2 or len(ring) < 2:
+        return []
+    found: list[IntArray] = []
+    while len(found) < count:
+        drawn = rng.choice(ring, size=law.arity)
+        if len(set(drawn.tolist())) > 1:
+            found.append(drawn.astype(np.int64))
+    return found
+
+
+def _without_weights(network: Network, scene: Scene, law: Law, power: Matrix, seed: int) -> dict[str, float | None]:
+    """Accuracy with frequencies kept alone in the weights per token, or removed from there."""
+    cells, labels = scene.held_out_seen
+    keys = list(scene.keys)
+
+    def score(frequencies: list[int], keep: bool) -> float:
+        return accuracy(filtered(network, law, frequencies, keep=keep).logits(cells), labels)
+
+    found: dict[str, float | None] = {
+        "kept_accuracy": score(keys, True),
+        "removed_accuracy": score(keys, False),
+    }
+    energy = dict(enumerate(power.tolist(), start=1))
+    wanted = sum(energy[k] for k in keys)
+    others = [k for k in energy if k not in keys]
+    chosen: list[int] = []
+    for k in np.random.default_rng(seed).permutation(others).tolist():
+        if len(chosen) == len(keys) or sum(energy[x] for x in chosen) >= wanted:
+            break
+        chosen.append(int(k))
+    if 0 < len(chosen) < len(others):  # all others removed would be ``kept_accuracy`` again
+        found["removed_random_accuracy"] = score(chosen, False)
+        found["removed_random_energy"] = sum(energy[k] for k in chosen) / max(wanted, 1e-30)
+    return found
