@@ -9,6 +9,7 @@ level that does not fit the memory or the work is not begun.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,6 +23,9 @@ from synth.program import Program, Sort
 from synth.ranking import Directory, first_of_each
 from synth.shelf import Shelf
 from synth.tiles import BLOCK, build_level
+
+if TYPE_CHECKING:
+    from synth.device import Sweeper
 
 MEMORY_MIB = 1024
 _SMALL = 1 << 17  # candidates that are built in one go, by gathering
@@ -53,6 +57,7 @@ class Bank:
         max_programs: int | None = None,
         sort: Sort = "value",
         hold_all: bool = False,
+        device: str | None = None,
     ) -> None:
         """An empty bank; ``grow`` fills it. See ``build``.
 
@@ -75,6 +80,11 @@ class Bank:
         most = max((x.arity for x in language.productions), default=0)
         self.shelves: dict[Sort, Shelf] = {x: Shelf(self.lanes, most) for x in SORTS}
         self._sources = Candidates(language, carrier, inputs, self.lanes, self.shelves)
+        self._sweeper: Sweeper | None = None
+        if device is not None:
+            from synth.device import Sweeper  # torch, only where it is asked for
+
+            self._sweeper = Sweeper(self._sources, device)
         self._stride = stride(language)
         self._limits = limits(language, sort, max_bits)
         self._used = dict.fromkeys(SORTS, np.inf) if hold_all else used(language, sort, max_bits)
@@ -95,6 +105,7 @@ class Bank:
         memory_mib: int = MEMORY_MIB,
         max_programs: int | None = None,
         sort: Sort = "value",
+        device: str | None = None,
     ) -> Bank:
         """All distinct behaviours of programs of at most ``max_bits`` bits.
 
@@ -103,12 +114,21 @@ class Bank:
             memory_mib: what the bank may need at any time. It stops after the deepest complete level that fits.
             max_programs: how many candidates it may evaluate; it stops after the deepest complete level, too.
             sort: "value", or "condition" for behaviours of conditions (0 or 1).
+            device: the torch device that builds large levels, such as "cuda"; None for numpy. The bank is the same.
 
         Raises:
-            ValueError: inputs of another shape or outside the carrier, or a language for another kind of carrier.
+            ValueError: inputs of another shape or outside the carrier, a language for another kind of carrier, or no
+                such device.
         """
         bank = cls(
-            language, carrier, inputs, max_bits=max_bits, memory_mib=memory_mib, max_programs=max_programs, sort=sort
+            language,
+            carrier,
+            inputs,
+            max_bits=max_bits,
+            memory_mib=memory_mib,
+            max_programs=max_programs,
+            sort=sort,
+            device=device,
         )
         for _ in bank.grow():
             pass
@@ -213,7 +233,8 @@ class Bank:
             shelf.extend_keys(0, np.empty(0, dtype=np.uint64))
 
     def _memory(self) -> int:
-        return self._sources.bytes + sum(x.bytes for x in self.shelves.values())
+        own = self._sources.bytes + sum(x.bytes for x in self.shelves.values())
+        return own + (self._sweeper.bytes if self._sweeper is not None else 0)
 
     def _fits(self, more: float) -> bool:
         return self._memory() + more <= self.memory_mib * 2**20
@@ -232,6 +253,11 @@ class Bank:
     def _sweep_keys(self, sort: Sort, bits: int) -> Iterator[int]:
         """Build one level as its sorted keys alone."""
         shelf = self.shelves[sort]
+        if self._sweeper is not None:
+            for done in self._sweeper.build_level(sort, bits, lambda: self._sorted(sort), self._fits):
+                self.candidates += done
+                yield self.deepest
+            return
         shelf.known = self._sorted(sort)
         keys = (self.lanes.keys(words) for _, words in self._sources.blocks(sort, bits))
         for done in build_level(shelf, bits, keys, int(self._work(sort, bits, bits)) + BLOCK, self._fits):
@@ -249,6 +275,9 @@ class Bank:
         shelf = self.shelves[sort]
         new = shelf.levels.get(bits)
         if new is None or not self._fits(8.0 * (self.lanes.words + 1) * len(new)):
+            return
+        if self._sweeper is not None:
+            shelf.level_words[bits] = self._sweeper.words(sort, bits)
             return
         directory, result = Directory(new), np.empty((self.lanes.words, len(new)), dtype=np.uint64)
         for _, words in self._sources.blocks(sort, bits):

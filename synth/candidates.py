@@ -70,7 +70,7 @@ class Candidates:
     def gather(self, sort: Sort, low: int, high: int) -> tuple[Plan, Words]:
         """All candidates of ``low`` to ``high`` bits, by gathering; words of shape (words, count)."""
         found = plan(self.language, sort, low, high, {s: x.offsets for s, x in self.shelves.items()})
-        parts = [self._leaves([self.language.productions[i] for i in found.leaves])] if found.leaves else []
+        parts = [self.leaves([self.language.productions[i] for i in found.leaves])] if found.leaves else []
         gatherer = Gatherer({s: x.words for s, x in self.shelves.items()})
         by_group = _batches(self.language, self.carrier, sort)
         for number, indices in found.parts:
@@ -78,7 +78,7 @@ class Candidates:
             parts.extend(gatherer.evaluate(batch) for batch in by_group[number])
         return found, np.concatenate(parts, axis=1) if parts else self.shelves[sort].words[:, :0]
 
-    def _leaves(self, rules: list[Production]) -> Words:
+    def leaves(self, rules: list[Production]) -> Words:
         """The words of variables and constants, shape (words, rules)."""
         values = np.empty((len(rules), len(self.inputs)), dtype=np.int64)
         for row, rule in zip(values, rules, strict=True):
@@ -95,9 +95,9 @@ class Candidates:
             kernel = self._kernels[position]
             if kernel is None:
                 if rule.bits == bits:
-                    yield Block(position, (), ()), self._leaves([rule])
+                    yield Block(position, (), ()), self.leaves([rule])
                 continue
-            for levels in self._splits(rule.arguments, bits - rule.bits, rule.commutes):
+            for levels in self.splits(rule.arguments, bits - rule.bits, rule.commutes):
                 values = [
                     self._prepare(s, level, fill)
                     for s, level, fill in zip(rule.arguments, levels, kernel.prepare, strict=True)
@@ -114,7 +114,7 @@ class Candidates:
                     moved = tuple((f + a, f + b) for f, (a, b) in zip(firsts, ranges, strict=True))
                     yield Block(position, moved, order), result.reshape(result.shape[0], -1)
 
-    def _splits(self, sorts: tuple[Sort, ...], bits: int, commutes: bool) -> Iterator[tuple[int, ...]]:
+    def splits(self, sorts: tuple[Sort, ...], bits: int, commutes: bool) -> Iterator[tuple[int, ...]]:
         """How so many bits may be shared among arguments, such that each has behaviours."""
         if len(sorts) == 1:
             if self.shelves[sorts[0]].count(bits):
@@ -124,7 +124,7 @@ class Candidates:
         most = bits // 2 if commutes else bits - rest
         for first in range(int(self._least[sorts[0]]), most + 1):
             if self.shelves[sorts[0]].count(first):
-                for others in self._splits(sorts[1:], bits - first, False):
+                for others in self.splits(sorts[1:], bits - first, False):
                     yield (first, *others)
 
     def _prepare(self, sort: Sort, level: int, fill: _Fill | None) -> Words:

@@ -51,8 +51,7 @@ class Contexts:
     def __init__(self, bank: Bank, target: Words) -> None:
         self.bank = bank
         self.solvers = solvers(bank.language, bank.carrier)
-        least = int(cheapest(bank.language)["value"])
-        self.stride = min((x.rule.bits + least * (x.rule.arity - 1) for x in self.solvers), default=1)
+        self.stride = _stride(bank.language, bank.carrier)
         self.deepest = 0
         self.evaluated = 0
         self.shelf = Shelf(bank.lanes, 2)
@@ -256,7 +255,9 @@ class Contexts:
         if solver.rule.arity == 2:
             arguments.insert(1 - solver.hole, self.bank.program(other))
         if solver.rule.commutes:  # as a bank has them: the cheaper first
-            arguments.sort(key=lambda x: (x.bits, str(x)))
+            arguments.sort(key=lambda x: x.bits)
+            if arguments[0].bits == arguments[1].bits:
+                arguments.sort(key=str)
         return Program(solver.rule, tuple(arguments))
 
 
@@ -293,6 +294,12 @@ class _Group:
     solvers: tuple[int, ...]
     batches: tuple[Batch, ...]
     of_family: npt.NDArray[np.bool_]
+
+
+@lru_cache(maxsize=64)
+def _stride(language: Language, carrier: Carrier) -> int:
+    least = int(cheapest(language)["value"])
+    return min((x.rule.bits + least * (x.rule.arity - 1) for x in solvers(language, carrier)), default=1)
 
 
 @lru_cache(maxsize=64)

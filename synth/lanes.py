@@ -19,8 +19,8 @@ Words: TypeAlias = npt.NDArray[np.uint64]  # shape (words, ...): a behaviour's w
 Keys: TypeAlias = npt.NDArray[np.uint64]
 
 # Odd multipliers of the key, from SplitMix64's finaliser (Steele, Lea and Flood 2014).
-_MIX = np.uint64(0xBF58476D1CE4E5B9)
-_FINAL = np.uint64(0x94D049BB133111EB)
+MIX = np.uint64(0xBF58476D1CE4E5B9)
+FINAL = np.uint64(0x94D049BB133111EB)
 _HALF, _ONE = np.uint64(32), np.uint64(1)
 _EVEN = np.uint64(2**64 - 2)
 
@@ -78,11 +78,11 @@ class Lanes:
         """
         if self.exact:
             return words[0] << _ONE
-        key = words[0] * _MIX
+        key = words[0] * MIX
         for word in words[1:]:
             key ^= key >> _HALF
             key += word
-            key *= _FINAL
+            key *= FINAL
         key ^= key >> _HALF
         key &= _EVEN
         return key

@@ -13,7 +13,6 @@ _PLACE, _COST = 17, 3  # bits of a place and of a cost
 _PLACES = np.uint64((1 << _PLACE) - 1)
 _UPPER = np.uint64(2**64 - (1 << (_PLACE + _COST)))
 _HANDFUL = 64
-_FEW_PAIRS = 1 << 16  # pairs of keys that are compared one by one
 _STEP = 1 << 15  # keys that stay in cache
 _ONE = np.uint64(1)
 _EVEN = np.uint64(2**64 - 2)
@@ -57,7 +56,8 @@ def _first_of_few(known: Keys, keys: Keys, costs: IntArray) -> IntArray | None:
     not, which is rare.
     """
     both = np.concatenate([known, keys])
-    packed = (both * _SPREAD) & _UPPER
+    packed = both * _SPREAD
+    packed &= _UPPER
     packed |= np.arange(len(both), dtype=np.uint64)
     packed[len(known) :] |= costs.view(np.uint64) << np.uint64(_PLACE)
     packed.sort()
@@ -68,10 +68,11 @@ def _first_of_few(known: Keys, keys: Keys, costs: IntArray) -> IntArray | None:
     hashes = packed & _UPPER
     if np.count_nonzero(hashes[1:] != hashes[:-1]) + 1 != np.count_nonzero(heads):
         return None
-    new = packed[heads] & ~_UPPER
-    new = new[new > _PLACES]  # those that cost nothing are known
+    new = packed.compress(heads)
+    new &= ~_UPPER
     new.sort()
-    return (new & _PLACES).view(np.int64) - len(known)
+    places = new[new.searchsorted(_PLACES, side="right") :]  # those that cost nothing are known
+    return (places & _PLACES).view(np.int64) - len(known)
 
 
 def _first_of_many(known: Keys, keys: Keys, bits: IntArray) -> IntArray:
@@ -144,14 +145,11 @@ def meeting(few: Keys, many: Keys) -> tuple[IntArray, IntArray]:
         met = [(place[key], j) for j, key in enumerate(many.tolist()) if key in place]
         return np.array([i for i, _ in met], dtype=np.int64), np.array([j for _, j in met], dtype=np.int64)
     passing = Sieve(few).passing(many)
-    if len(few) * len(passing) <= _FEW_PAIRS:
-        j, i = np.divmod(np.equal.outer(many.take(passing), few).ravel().nonzero()[0], len(few))
-        return i, passing.take(j)
-    order = np.argsort(few)
-    ranked, wanted = few[order], many[passing]
-    at = np.minimum(np.searchsorted(ranked, wanted), len(few) - 1)
-    hit = ranked[at] == wanted
-    return order[at[hit]], passing[hit]
+    order = few.argsort()
+    ranked, wanted = few.take(order), many.take(passing)
+    at = ranked.searchsorted(wanted)
+    hit = (ranked.take(at, mode="clip") == wanted).nonzero()[0]
+    return order.take(at.take(hit)), passing.take(hit)
 
 
 class KeyPool:

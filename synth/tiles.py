@@ -71,22 +71,23 @@ def _needed(shelf: Shelf, pool: KeyPool, wanted: int) -> float:
     return 12.0 * (grown + pool.used - pool.old + wanted / 2)  # half as much again for what else is afoot
 
 
-def tiles(sizes: list[int], triangle: bool) -> Iterator[tuple[Ranges, tuple[int, ...]]]:
+def tiles(sizes: list[int], triangle: bool, block: int | None = None) -> Iterator[tuple[Ranges, tuple[int, ...]]]:
     """Cut a box of candidates into blocks: the range along each axis, and the axes from the slowest to the fastest.
 
     The longest axis is the fastest, as broadcasts like it. A triangle (of two equal axes) is cut into strips of rows
-    from the diagonal on.
+    from the diagonal on. A block has ``block`` candidates, BLOCK by default.
     """
+    block = BLOCK if block is None else block
     if triangle:
         start, size = 0, sizes[0]
         while start < size:
-            stop = min(size, start + max(1, BLOCK // (size - start)))
-            for column in range(start, size, BLOCK):
-                yield ((start, stop), (column, min(size, column + BLOCK))), (0, 1)
+            stop = min(size, start + max(1, block // (size - start)))
+            for column in range(start, size, block):
+                yield ((start, stop), (column, min(size, column + block))), (0, 1)
             start = stop
         return
     order = tuple(sorted(range(len(sizes)), key=sizes.__getitem__))
-    steps, left = [0] * len(sizes), BLOCK
+    steps, left = [0] * len(sizes), block
     for i in reversed(order):
         steps[i] = min(sizes[i], left)
         left = max(1, left // steps[i])
