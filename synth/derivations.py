@@ -1,0 +1,402 @@
+"""Derivations: every way in which behaviours are made of behaviours, up to a number of bits, and so their masses.
+
+A bank keeps the first program of each behaviour; here every program counts. A behaviour's mass is the sum of 2^-bits
+over all programs that have it and are built of behaviours whose cheapest programs, with the production that joins them,
+have at most ``deepest`` bits in all, at the root and at every node below. So every program of at most ``deepest`` bits
+counts, and so do much longer ones that take detours, as a + b - b + b does.
+
+Which programs count does not depend on any label.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from synth.carrier import Carrier, IntArray
+from synth.draws import integers
+from synth.grammar import SORTS, cheapest, overhead
+from synth.integers import literal, literals_of
+from synth.language import Language
+from synth.program import Production, Program, Sort
+from synth.vectors import Vectors, Words, vectors
+
+Masses = npt.NDArray[np.float64]
+POINTS = 16  # at which behaviours are told apart
+LITERAL = -1  # in place of a production's position; the argument is then the literal's value
+_BYTES = 160  # of a candidate, in all that is held of it at any time
+
+
+@dataclass(eq=False)
+class Behaviours:
+    """The behaviours of one sort, cheapest first.
+
+    Attributes:
+        values: on the points, as ``Vectors`` has them.
+        bits, origin: of the cheapest program, and the position of the production at its root.
+        arguments: the behaviours that it is made of, shape (3, count), -1 for none.
+        rank: its height as a tree.
+        offsets: ``offsets[c]`` behaviours have fewer than c bits.
+        masses: the sums of 2^-bits, once they have been added up.
+    """
+
+    values: Words
+    keys: npt.NDArray[np.uint64]
+    order: IntArray
+    bits: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    origin: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    arguments: IntArray = field(default_factory=lambda: np.empty((3, 0), dtype=np.int64))
+    rank: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    offsets: list[int] = field(default_factory=lambda: [0, 0])
+    masses: Masses = field(default_factory=lambda: np.empty(0))
+
+    def __len__(self) -> int:
+        return len(self.bits)
+
+    def find(self, keys: npt.NDArray[np.uint64]) -> IntArray:
+        """Indices of behaviours by their keys, -1 where there is none."""
+        if not len(self.keys):
+            return np.full(len(keys), -1, dtype=np.int64)
+        at = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
+        return np.where(self.keys[at] == keys, self.order[at], -1)
+
+
+@dataclass(frozen=True, eq=False)
+class _Made:
+    """Candidates of one production: arguments' indices, shape (arity, count), and how often each counts."""
+
+    rule: Production
+    position: int
+    arguments: IntArray
+    times: Masses | float
+    values: Words
+
+
+@dataclass(frozen=True, eq=False)
+class Steps:
+    """Derivations with one production: of which behaviours, by what factor, and what they make.
+
+    Attributes:
+        rule: the production.
+        arguments: indices, shape (arity, count).
+        factor: 2^-bits of the production times the orders of the arguments that it stands for, shape (count,).
+        result: indices, shape (count,).
+    """
+
+    rule: Production
+    arguments: IntArray
+    factor: Masses
+    result: IntArray
+
+
+class Derivations:
+    """All behaviours of at most ``deepest`` bits on a few points, with their masses.
+
+    Attributes:
+        language, carrier: what it was built for.
+        inputs: the points, shape (points, arity). Beyond them a behaviour is that of its cheapest program.
+        deepest: every program of at most so many bits counts.
+        candidates: how many derivations there are.
+        behaviours: by sort.
+        steps: the derivations but leaves, by production's name.
+    """
+
+    def __init__(
+        self,
+        language: Language,
+        carrier: Carrier,
+        *,
+        inputs: IntArray | None = None,
+        most_candidates: int = 1 << 18,
+        memory_mib: int = 1024,
+        max_bits: int = 1 << 20,
+    ) -> None:
+        """Level by level, until the next would take more than ``most_candidates`` derivations, or memory.
+
+        Args:
+            inputs: the points; by default 16 of the carrier's, with zeros and equal arguments among them.
+
+        Raises:
+            ValueError: the language has no programs on the carrier, or inputs of another shape.
+        """
+        if not language.suits(carrier):
+            raise ValueError(f"Derivations: language {language.name} has no programs on {carrier.name}")
+        inputs = probes(carrier, language.arity) if inputs is None else np.asarray(inputs, dtype=np.int64)
+        if inputs.ndim != 2 or not len(inputs) or inputs.shape[1] != language.arity:
+            raise ValueError(f"Derivations: inputs must have shape (points, {language.arity}), got {inputs.shape}")
+        self.language, self.carrier, self.inputs = language, carrier, inputs
+        self.deepest = 0
+        self.candidates = 0
+        self._vectors = vectors(language, carrier, len(inputs))
+        none = np.empty(0, dtype=np.uint64)
+        self.behaviours: dict[Sort, Behaviours] = {
+            s: Behaviours(self._vectors.empty(), none, np.empty(0, dtype=np.int64)) for s in SORTS
+        }
+        self._least = cheapest(language)
+        self._parts: dict[str, list[Steps]] = {}
+        self._leaf: dict[Sort, list[tuple[IntArray, float]]] = {s: [] for s in SORTS}
+        self._programs: dict[tuple[Sort, int], Program] = {}
+        most = min(most_candidates, memory_mib * 2**20 // _BYTES)
+        while self.deepest < max_bits and self._grow(self.deepest + 1, most):
+            pass
+        self.steps: dict[str, Steps] = {name: _joined(parts) for name, parts in self._parts.items()}
+        self._parts = {}
+        self._add_up()
+
+    # Building
+
+    def _grow(self, bits: int, most: int) -> bool:
+        """Make all of exactly so many bits, or say that it is too much."""
+        plans = {s: list(self._plans(s, bits)) for s in SORTS}
+        work = sum(count for plan in plans.values() for _, count, _ in plan)
+        if self.candidates + work > most or not self._possible(bits):
+            return False
+        self.candidates += work
+        for sort in SORTS:
+            made = [x for _, _, build in plans[sort] for x in build()]
+            made += list(self._leaves(sort, bits))
+            self._put(sort, bits, made)
+        self.deepest = bits
+        return True
+
+    def _possible(self, bits: int) -> bool:
+        """Whether anything of so many bits or more can be made of what is there."""
+        if self.language.integers:
+            return True
+        top = {s: (int(x.bits[-1]) if len(x) else -(1 << 30)) for s, x in self.behaviours.items()}
+        return any(x.bits + sum(top[s] for s in x.arguments) >= bits for x in self.language.productions)
+
+    def _plans(self, sort: Sort, bits: int) -> Iterator[tuple[Production, int, Callable[[], Iterator[_Made]]]]:
+        for position, rule in enumerate(self.language.productions):
+            if rule.sort != sort or not rule.arity or rule.bits >= bits:
+                continue
+            counts = np.ones(1)
+            for s in rule.arguments:
+                counts = np.convolve(counts, np.diff(self.behaviours[s].offsets))
+            left = bits - rule.bits
+            count = int(counts[left]) if left < len(counts) else 0
+            if count:
+                count = count // 2 if rule.commutes else count
+
+                def build(rule: Production = rule, position: int = position, left: int = left) -> Iterator[_Made]:
+                    yield self._combined(rule, position, left)
+
+                yield rule, count, build
+
+    def _combined(self, rule: Production, position: int, bits: int) -> _Made:
+        """All of one production whose arguments have so many bits together; of pairs that commute one order."""
+        found = self.behaviours[rule.arguments[0]]
+        left = bits - found.bits - int(sum(self._least[s] for s in rule.arguments[1:]))
+        first = np.flatnonzero(found.bits == bits) if rule.arity == 1 else np.flatnonzero(left >= 0)
+        arguments, spent = [first], found.bits[first]
+        for i, sort in enumerate(rule.arguments[1:], start=1):
+            found = self.behaviours[sort]
+            offsets = np.array(found.offsets)
+            last = i == rule.arity - 1
+            rest = int(sum(self._least[s] for s in rule.arguments[i + 1 :]))
+            high = np.clip(bits - spent - rest + 1, 0, len(offsets) - 1)
+            stop = offsets[high]
+            start = offsets[np.clip(bits - spent, 0, len(offsets) - 1)] if last else np.zeros_like(stop)
+            if rule.commutes and last:
+                start = np.maximum(start, arguments[-1])
+            counts = np.maximum(stop - start, 0)
+            row = np.arange(len(counts)).repeat(counts)
+            index = np.arange(len(row)) + (start - counts.cumsum() + counts)[row]
+            arguments = [x[row] for x in arguments]
+            spent = spent[row] + found.bits[index]
+            arguments.append(index)
+        indices = np.array(arguments)
+        times = np.where(indices[0] == indices[1], 1.0, 2.0) if rule.commutes else 1.0
+        words = [self.behaviours[s].values.take(x, axis=1) for s, x in zip(rule.arguments, indices, strict=True)]
+        return _Made(rule, position, indices, times, self._vectors.apply(rule, *words))
+
+    def _leaves(self, sort: Sort, bits: int) -> Iterator[_Made]:
+        none = np.empty((0, 1), dtype=np.int64)
+        for position, rule in enumerate(self.language.productions):
+            if rule.sort == sort and not rule.arity and rule.bits == bits:
+                yield _Made(rule, position, none, 1.0, self._vectors.leaf(rule, self.inputs))
+        if self.language.integers and sort == "value" and len(values := np.array(literals_of(bits), dtype=np.int64)):
+            self.candidates += len(values)
+            made = np.broadcast_to(values, (len(self.inputs), len(values)))
+            yield _Made(literal(int(values[0])), LITERAL, values[None], 1.0, np.ascontiguousarray(made))
+
+    def _put(self, sort: Sort, bits: int, made: list[_Made]) -> None:
+        """Number the new behaviours, and note what makes which."""
+        found = self.behaviours[sort]
+        if made:
+            values = np.concatenate([x.values for x in made], axis=1)
+            keys = self._vectors.keys(values)
+            index = found.find(keys)
+            fresh = np.flatnonzero(index < 0)
+            if len(fresh):
+                new, first, which = np.unique(keys[fresh], return_index=True, return_inverse=True)
+                places = np.argsort(np.argsort(first))  # in the order in which they came
+                index[fresh] = len(found) + places[which]
+                self._extend(sort, bits, made, fresh[np.sort(first)], values)
+                at = np.searchsorted(found.keys, new)
+                found.keys = np.insert(found.keys, at, new)
+                found.order = np.insert(found.order, at, len(found) - len(new) + places)
+            self._note(sort, made, index)
+        found.offsets.append(len(found))
+
+    def _extend(self, sort: Sort, bits: int, made: list[_Made], chosen: IntArray, values: Words) -> None:
+        found, count = self.behaviours[sort], len(chosen)
+        ends = np.cumsum([x.values.shape[1] for x in made])
+        part = np.searchsorted(ends, chosen, side="right")
+        origin, rank = np.empty(count, dtype=np.int64), np.zeros(count, dtype=np.int64)
+        arguments = np.full((3, count), -1, dtype=np.int64)
+        for i in np.unique(part).tolist():
+            here = np.flatnonzero(part == i)
+            inside = chosen[here] - (ends[i] - made[i].values.shape[1])
+            origin[here] = made[i].position
+            taken = made[i].arguments[:, inside]
+            arguments[: len(taken), here] = taken
+            if made[i].rule.arity:
+                ranks = [self.behaviours[s].rank[x] for s, x in zip(made[i].rule.arguments, taken, strict=True)]
+                rank[here] = 1 + np.max(ranks, axis=0)
+        found.values = np.concatenate([found.values, values.take(chosen, axis=1)], axis=1)
+        found.bits = np.concatenate([found.bits, np.full(count, bits)])
+        found.origin = np.concatenate([found.origin, origin])
+        found.arguments = np.concatenate([found.arguments, arguments], axis=1)
+        found.rank = np.concatenate([found.rank, rank])
+
+    def _note(self, sort: Sort, made: list[_Made], index: IntArray) -> None:
+        start = 0
+        for x in made:
+            result = index[start : start + x.values.shape[1]]
+            start += len(result)
+            weight = 2.0**-x.rule.bits
+            if not x.rule.arity:
+                self._leaf[sort].append((result, weight))
+                continue
+            factor = np.broadcast_to(weight * np.asarray(x.times), result.shape)
+            self._parts.setdefault(x.rule.name, []).append(Steps(x.rule, x.arguments, factor, result))
+
+    # Masses
+
+    def _add_up(self) -> None:
+        """Masses by substitution from the leaves: after r rounds all programs of at most r levels are in."""
+        leaves: dict[Sort, Masses] = {s: np.zeros(len(x)) for s, x in self.behaviours.items()}
+        for sort, parts in self._leaf.items():
+            for index, weight in parts:
+                np.add.at(leaves[sort], index, weight)
+        masses = leaves
+        for _ in range(self._levels()):
+            following: dict[Sort, Masses] = {s: x.copy() for s, x in leaves.items()}
+            for step in self.steps.values():
+                made = self._weights(step, masses)
+                following[step.rule.sort] += np.bincount(step.result, made, len(following[step.rule.sort]))
+            masses = following
+        for sort, found in self.behaviours.items():
+            found.masses = masses[sort]
+
+    def _weights(self, step: Steps, masses: dict[Sort, Masses]) -> Masses:
+        made = step.factor.copy()
+        for sort, index in zip(step.rule.arguments, step.arguments, strict=True):
+            made *= masses[sort][index]
+        return made
+
+    def _levels(self) -> int:
+        """The most levels of a program of at most ``deepest`` bits."""
+        tallest: dict[Sort, list[int]] = {s: [0] * (self.deepest + 1) for s in SORTS}
+        for bits in range(1, self.deepest + 1):
+            for s in SORTS:
+                tallest[s][bits] = max(tallest[s][bits - 1], 1 if self._least[s] <= bits else 0)
+            for x in self.language.productions:
+                for i, s in enumerate(x.arguments):
+                    left = bits - overhead(x, i, self._least)
+                    if left >= self._least[s]:
+                        tallest[x.sort][bits] = max(tallest[x.sort][bits], 1 + tallest[s][int(left)])
+        return tallest["value"][self.deepest]
+
+    @property
+    def total(self) -> float:
+        """The mass of all programs that count."""
+        return float(self.behaviours["value"].masses.sum())
+
+    def within(self, name: str) -> float:
+        """The mass of the programs that count and have the named production at the root."""
+        step = self.steps.get(name)
+        masses: dict[Sort, Masses] = {s: x.masses for s, x in self.behaviours.items()}
+        return float(self._weights(step, masses).sum()) if step is not None else 0.0
+
+    # Reading
+
+    def __len__(self) -> int:
+        return len(self.behaviours["value"])
+
+    def program(self, index: int, sort: Sort = "value") -> Program:
+        """The cheapest program with a behaviour."""
+        found = self._programs.get((sort, index))
+        if found is None:
+            here = self.behaviours[sort]
+            position, arguments = int(here.origin[index]), here.arguments[:, index].tolist()
+            if position == LITERAL:
+                found = Program(literal(arguments[0]))
+            else:
+                rule = self.language.productions[position]
+                parts = (self.program(i, s) for s, i in zip(rule.arguments, arguments, strict=False))
+                found = Program(rule, tuple(parts))
+            self._programs[sort, index] = found
+        return found
+
+    def evaluate(self, indices: IntArray, inputs: IntArray) -> tuple[Vectors, Words]:
+        """The values of cheapest programs by index, at any inputs of shape (t, arity), as packed vectors."""
+        needed = {s: np.zeros(len(x), dtype=np.bool_) for s, x in self.behaviours.items()}
+        needed["value"][indices] = True
+        ranks = {s: x.rank for s, x in self.behaviours.items()}
+        highest = max((int(x.max()) for x in ranks.values() if len(x)), default=0)
+        groups: list[tuple[Sort, int, IntArray]] = []
+        for rank in range(highest, -1, -1):
+            for sort, found in self.behaviours.items():
+                here = np.flatnonzero(needed[sort] & (ranks[sort] == rank))
+                for position in np.unique(found.origin[here]).tolist():
+                    chosen = here[found.origin[here] == position]
+                    groups.append((sort, position, chosen))
+                    if rank:
+                        rule = self.language.productions[position]
+                        for s, x in zip(rule.arguments, found.arguments[:, chosen], strict=False):
+                            needed[s][x] = True
+        packed = vectors(self.language, self.carrier, len(inputs))
+        place = {s: np.cumsum(x) - 1 for s, x in needed.items()}
+        table = {s: packed.room(int(x.sum())) for s, x in needed.items()}
+        for sort, position, chosen in reversed(groups):
+            arguments = self.behaviours[sort].arguments[:, chosen]
+            if position == LITERAL:
+                made = np.broadcast_to(arguments[0], (len(inputs), len(chosen)))
+            else:
+                rule = self.language.productions[position]
+                if rule.arity:
+                    parts = zip(rule.arguments, arguments, strict=False)
+                    made = packed.apply(rule, *(table[s].take(place[s][x], axis=1) for s, x in parts))
+                else:
+                    made = packed.leaf(rule, inputs)
+            table[sort][:, place[sort][chosen]] = made
+        return packed, table["value"].take(place["value"][indices], axis=1)
+
+
+def probes(carrier: Carrier, arity: int, count: int = POINTS) -> IntArray:
+    """Fixed points at which behaviours are told apart, shape (count, arity): hashed, the first ones with a zero (or a
+    group's first element) in each place and with equal arguments."""
+    points = integers(0, "probes", np.arange(count * arity), carrier.size).reshape(count, arity)
+    row = 0
+    for i in range(arity):
+        points[row, i] = 0
+        row += 1
+    for i in range(arity):
+        for j in range(i):
+            points[row, i] = points[row, j]
+            row += 1
+    return points
+
+
+def _joined(parts: list[Steps]) -> Steps:
+    return Steps(
+        parts[0].rule,
+        np.concatenate([x.arguments for x in parts], axis=1),
+        np.concatenate([x.factor for x in parts]),
+        np.concatenate([x.result for x in parts]),
+    )
