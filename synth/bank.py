@@ -22,7 +22,7 @@ from synth.language import language as named_language
 from synth.program import Program, Sort
 from synth.ranking import Directory, first_of_each
 from synth.shelf import Shelf
-from synth.tiles import BLOCK, build_level
+from synth.tiles import BLOCK, build_levels
 
 if TYPE_CHECKING:
     from synth.device import Sweeper
@@ -36,7 +36,7 @@ class Bank:
 
     Of programs with one behaviour and equal bits the first built counts: productions in the language's order, then an
     order of arguments that depends on the language, carrier, inputs and limits alone. Where the points need several
-    words, behaviours are told apart by hashes of 63 bits; see ``Lanes.keys``.
+    words, behaviours are told apart by hashes of 61 bits; see ``Lanes.keys``.
 
     Attributes:
         language, carrier, inputs, sort: what it was built for; ``sort`` is the nonterminal that indices range over.
@@ -144,6 +144,10 @@ class Bank:
             high = min(low + self._stride - 1, self.max_bits)
             while high > low and not self._affordable(high, small=True):
                 high -= 1
+            if high == low and low > max(self._used.values()) and self._sweeper is None:
+                high = min(low + (1 << self.lanes.tag_bits) - 2, self.max_bits)  # nothing is built upon the last levels
+                if not self._affordable(high, small=False):
+                    high = low
             if not self._affordable(high, small=False):
                 self.stopped = "work"
                 return
@@ -219,8 +223,10 @@ class Bank:
         if few and not shelf.levels:
             self._gather(sort, low, most)
         else:
-            for bits in range(low, most + 1):
-                yield from self._sweep_keys(sort, bits)
+            if most > low and low > self._used[sort]:
+                yield from self._sweep_keys(sort, low, most)
+            for bits in range(shelf.closed + 1, most + 1):
+                yield from self._sweep_keys(sort, bits, bits)
                 if shelf.closed < bits:
                     self.stopped = "memory"
                     return
@@ -250,17 +256,21 @@ class Bank:
         made = plan.origin.take(new), plan.arguments.take(new, axis=1)
         shelf.extend(words.take(new, axis=1), keys.take(new), plan.bits.take(new), *made, high)
 
-    def _sweep_keys(self, sort: Sort, bits: int) -> Iterator[int]:
-        """Build one level as its sorted keys alone."""
+    def _sweep_keys(self, sort: Sort, low: int, high: int) -> Iterator[int]:
+        """Build levels as their sorted keys alone; of several none is an argument of another."""
         shelf = self.shelves[sort]
         if self._sweeper is not None:
-            for done in self._sweeper.build_level(sort, bits, lambda: self._sorted(sort), self._fits):
-                self.candidates += done
-                yield self.deepest
-            return
-        shelf.known = self._sorted(sort)
-        keys = (self.lanes.keys(words) for _, words in self._sources.blocks(sort, bits))
-        for done in build_level(shelf, bits, keys, int(self._work(sort, bits, bits)) + BLOCK, self._fits):
+            levels = self._sweeper.build_level(sort, low, lambda: self._sorted(sort), self._fits)
+        else:
+            shelf.known = self._sorted(sort)
+            keys = (
+                (bits, self.lanes.keys(words))
+                for bits in range(low, high + 1)
+                for _, words in self._sources.blocks(sort, bits)
+            )
+            expected = int(self._work(sort, low, high)) + BLOCK
+            levels = build_levels(shelf, low, high, keys, expected, self._fits)
+        for done in levels:
             self.candidates += done
             yield self.deepest
 

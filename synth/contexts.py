@@ -25,7 +25,7 @@ from synth.program import Program
 from synth.ranking import first_of_each
 from synth.shelf import Shelf
 from synth.solvers import Solver, solvers
-from synth.tiles import BLOCK, build_level, tiles
+from synth.tiles import BLOCK, build_levels, tiles
 
 _SIDES = (("parent", 0), ("other", 1))
 _NO_KEY = np.uint64(1)
@@ -147,8 +147,8 @@ class Contexts:
         """
         self.sort_out()
         bits = self.deepest + 1
-        keys = (x for _, x in self._blocks(bits))
-        for done in build_level(self.shelf, bits, keys, int(self.work(bits)) + BLOCK, fits):
+        keys = ((bits, x) for _, x in self._blocks(bits))
+        for done in build_levels(self.shelf, bits, bits, keys, int(self.work(bits)) + BLOCK, fits):
             self.evaluated += done
             yield
         if self.shelf.closed == bits:

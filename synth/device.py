@@ -17,7 +17,7 @@ from torch import Tensor
 
 from synth.candidates import Candidates
 from synth.carrier import Carrier
-from synth.lanes import FINAL, MIX, Keys, Words
+from synth.lanes import FINAL, MIX, UNTAGGED, Keys, Words
 from synth.program import Sort
 from synth.tiles import tiles
 
@@ -157,7 +157,7 @@ def _keys(words: Tensor) -> Tensor:
         key += word
         key *= _signed(FINAL)
     key ^= (key >> 32) & 0xFFFFFFFF
-    return key & -2
+    return key & _signed(UNTAGGED)
 
 
 def _signed(number: np.uint64) -> int:

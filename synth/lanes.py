@@ -22,7 +22,8 @@ Keys: TypeAlias = npt.NDArray[np.uint64]
 MIX = np.uint64(0xBF58476D1CE4E5B9)
 FINAL = np.uint64(0x94D049BB133111EB)
 _HALF, _ONE = np.uint64(32), np.uint64(1)
-_EVEN = np.uint64(2**64 - 2)
+_TAG_BITS = 3  # the last bits of a hashed key
+UNTAGGED = np.uint64(2**64 - (1 << _TAG_BITS))
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,11 @@ class Lanes:
         """Whether a key is the behaviour itself. Keys of several words are hashes, and two may collide."""
         return self.words == 1
 
+    @property
+    def tag_bits(self) -> int:
+        """How many bits at the end of a key are free, and 0."""
+        return 1 if self.exact else _TAG_BITS
+
     def pack(self, values: IntArray) -> Words:
         """Shape (count, points) to (words, count)."""
         count = values.shape[0]
@@ -71,10 +77,10 @@ class Lanes:
         return lanes[:, : self.points].astype(np.int64)
 
     def keys(self, words: Words) -> Keys:
-        """An even number for each behaviour, shape of ``words`` less its first axis.
+        """A number for each behaviour, whose last ``tag_bits`` are 0; shape of ``words`` less its first axis.
 
-        A single word is shifted by its top bit, which is always 0. Several words are hashed to 63 bits: two different
-        behaviours share a key with probability 2^-63, so that among 10^7 any do with probability 10^-5.
+        A single word is shifted by its top bit, which is always 0. Several words are hashed to 61 bits: two different
+        behaviours share a key with probability 2^-61, so that among 10^7 any do with probability 2 * 10^-5.
         """
         if self.exact:
             return words[0] << _ONE
@@ -84,7 +90,7 @@ class Lanes:
             key += word
             key *= FINAL
         key ^= key >> _HALF
-        key &= _EVEN
+        key &= UNTAGGED
         return key
 
     def behaviours(self, keys: Keys) -> Words:

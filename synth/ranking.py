@@ -14,8 +14,6 @@ _PLACES = np.uint64((1 << _PLACE) - 1)
 _UPPER = np.uint64(2**64 - (1 << (_PLACE + _COST)))
 _HANDFUL = 64
 _STEP = 1 << 15  # keys that stay in cache
-_ONE = np.uint64(1)
-_EVEN = np.uint64(2**64 - 2)
 
 
 def first_of_each(known: Keys, keys: Keys, bits: IntArray) -> IntArray:
@@ -155,15 +153,18 @@ def meeting(few: Keys, many: Keys) -> tuple[IntArray, IntArray]:
 class KeyPool:
     """Sorted known keys, and new ones that are merged in by sorting all together.
 
-    Known keys are even and new ones are made odd, so that after sorting the first of each run of equals says whether
-    it was known. All is done in place, as fresh memory costs more than the sort.
+    Keys leave their last bits free. There known keys have 0 and new ones a tag, that of the level that they come from,
+    so that after sorting the first of each run of equals says whether it was known, and if not its lowest level. All is
+    done in place, as fresh memory costs more than the sort.
 
     Args:
-        known: distinct even keys, sorted.
+        known: distinct keys, sorted.
         space: the array whose beginning ``known`` is, if it is to be used further; any other is not touched.
+        tag_bits: how many bits are free.
     """
 
-    def __init__(self, known: Keys, space: Keys) -> None:
+    def __init__(self, known: Keys, space: Keys, tag_bits: int = 1) -> None:
+        self._tags = np.uint64((1 << tag_bits) - 1)
         owned = len(known) <= len(space) and known.__array_interface__["data"] == space.__array_interface__["data"]
         self._space = space if owned else known.copy()
         self.old = len(known)
@@ -180,9 +181,9 @@ class KeyPool:
             bigger[: self.used] = self._space[: self.used]
             self._space = bigger
 
-    def add(self, keys: Keys) -> None:
-        """Put even keys in; there must be room."""
-        np.bitwise_or(keys, _ONE, out=self._space[self.used : self.used + len(keys)])
+    def add(self, keys: Keys, tag: int = 1) -> None:
+        """Put keys in; there must be room."""
+        np.bitwise_or(keys, np.uint64(tag), out=self._space[self.used : self.used + len(keys)])
         self.used += len(keys)
         self.most_used = max(self.most_used, self.used)
 
@@ -194,23 +195,25 @@ class KeyPool:
         for start in range(0, self.used, _STEP):
             part = whole[start : start + _STEP]
             keep = np.empty(len(part), dtype=np.bool_)
-            np.greater(part[1:] ^ part[:-1], _ONE, out=keep[1:])
-            keep[0] = previous is None or (int(part[0]) ^ previous) > 1
+            np.greater(part[1:] ^ part[:-1], self._tags, out=keep[1:])
+            keep[0] = previous is None or (int(part[0]) ^ previous) > self._tags
             previous = int(part[-1])
             kept = part.compress(keep)  # four times as fast as part[keep]; a copy, which writing back never overtakes
             whole[end : end + len(kept)] = kept
             end += len(kept)
         self.used = end
 
-    def close(self) -> tuple[Keys, Keys, Keys]:
-        """The new keys, sorted; all keys, sorted; and the array whose beginning those are. Call ``merge`` first."""
+    def close(self, tags: int = 1) -> tuple[list[Keys], Keys, Keys]:
+        """The new keys, sorted, of each tag from 1; all keys, sorted; and the array whose beginning those are.
+
+        Call ``merge`` first.
+        """
         whole = self._space[: self.used]
-        new = np.empty(self.used - self.old, dtype=np.uint64)
-        end = 0
+        parts: list[list[Keys]] = [[] for _ in range(tags)]
         for start in range(0, self.used, _STEP):
             part = whole[start : start + _STEP]
-            fresh = part.compress((part & _ONE).astype(np.bool_))
-            np.bitwise_and(fresh, _EVEN, out=new[end : end + len(fresh)])
-            end += len(fresh)
-            np.bitwise_and(part, _EVEN, out=part)
-        return new, whole, self._space
+            its = (part & self._tags).astype(np.uint8)
+            part &= ~self._tags
+            for tag, found in enumerate(parts, start=1):
+                found.append(part.compress(its == tag))
+        return [np.concatenate(x) if x else whole[:0].copy() for x in parts], whole, self._space

@@ -167,6 +167,10 @@ class Shelf:
             self.known = self.spare = np.sort(np.concatenate([self.keys, *self.levels.values()]))
         return self.known
 
+    def forget_known(self) -> None:
+        """Let go of what ``sort_known`` keeps: the next call begins anew."""
+        self.known, self.spare, self.touched = None, self.keys[:0], 0
+
     def find(self, words: Words, keys: Keys) -> IntArray:
         """The indices of behaviours, shape (count,), -1 where there is none."""
         result = np.full(len(keys), -1, dtype=np.int64)

@@ -12,29 +12,34 @@ from synth.shelf import Shelf
 
 BLOCK = 1 << 15  # candidates in a tile
 NOTICE = 1 << 20  # candidates between two moments at which a caller may stop
-_CHUNK = 1 << 22  # candidates that are sorted at a time, at least, where memory allows
+_CHUNK = 1 << 24  # candidates that are sorted at a time, at least, where memory allows
 _LEAST = 1 << 19  # and at the very least
 
 Ranges: TypeAlias = tuple[tuple[int, int], ...]
 
 
-def build_level(
-    shelf: Shelf, bits: int, blocks: Iterable[Keys], expected: int, fits: Callable[[float], bool]
+def build_levels(
+    shelf: Shelf,
+    low: int,
+    high: int,
+    blocks: Iterable[tuple[int, Keys]],
+    expected: int,
+    fits: Callable[[float], bool],
 ) -> Iterator[int]:
-    """Put the new ones among keys on the shelf as its level of ``bits`` bits, by their keys alone.
+    """Put the new ones among keys on the shelf as its levels of ``low`` to ``high`` bits, by their keys alone.
 
     Args:
-        blocks: the candidates' keys.
+        blocks: the candidates' bits and keys. Several levels need keys that leave room to tell them apart.
         expected: how many candidates there are, about.
         fits: whether so many more bytes may be used. Where it says no, nothing is put on the shelf.
 
     Yields:
         Numbers of candidates that have been seen since the last time.
     """
-    pool = KeyPool(shelf.sort_known(), shelf.spare)
+    pool = KeyPool(shelf.sort_known(), shelf.spare, shelf.lanes.tag_bits)
     left, since, notice, granted = expected, 0, 0, 0
     most = max(_CHUNK, 3 * pool.old)
-    for keys in blocks:
+    for bits, keys in blocks:
         count = len(keys)
         if since + count > granted:
             if since > most // 2 or since + count > most:
@@ -43,7 +48,7 @@ def build_level(
             wanted = max(count, min(left, most - since))
             while not fits(_needed(shelf, pool, wanted)):
                 if wanted <= _LEAST:
-                    shelf.touched = max(shelf.touched, pool.most_used)
+                    shelf.forget_known()
                     return
                 if since:
                     pool.merge()
@@ -51,15 +56,16 @@ def build_level(
                 wanted = max(count, wanted // 2)
             pool.reserve(wanted)
             granted = since + wanted
-        pool.add(keys)
+        pool.add(keys, bits - low + 1)
         since, notice, left = since + count, notice + count, left - count
         if notice > NOTICE:
             yield notice
             notice = 0
     pool.merge()
     shelf.touched = max(shelf.touched, pool.most_used)
-    new, shelf.known, shelf.spare = pool.close()
-    shelf.extend_keys(bits, new)
+    new, shelf.known, shelf.spare = pool.close(high - low + 1)
+    for bits, its in enumerate(new, start=low):
+        shelf.extend_keys(bits, its)
     yield notice
 
 

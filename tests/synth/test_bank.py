@@ -16,6 +16,7 @@ from synth.kernels import Kernels
 from synth.lanes import Lanes
 from synth.language import language
 from synth.program import Sort
+from synth.tiles import build_levels
 
 S3, S4, S5 = symmetric_group(3), symmetric_group(4), symmetric_group(5)
 
@@ -166,6 +167,33 @@ def test_budgets_end_at_a_complete_level():
     for part in (by_work, by_memory):
         assert 0 < part.deepest < part.max_bits
     assert len(by_work) == sum(whole.bits(i) <= by_work.deepest for i in range(len(whole)))
+
+
+def test_last_levels_that_do_not_fit_together_are_built_one_by_one(monkeypatch):
+    lang, carrier = language("ring", 2), Residues(59)
+    inputs = points(carrier, 2, 16)
+    monkeypatch.setattr("synth.bank._SMALL", 0)
+    monkeypatch.setattr("synth.tiles.BLOCK", 1 << 8)
+    monkeypatch.setattr("synth.tiles._CHUNK", 1 << 11)
+    monkeypatch.setattr("synth.tiles._LEAST", 1 << 8)
+    whole = Bank.build(lang, carrier, inputs, max_bits=30)
+    ended: list[tuple[int, int, bool]] = []
+
+    def tight(shelf, low, high, blocks, expected, fits):
+        allowed = iter([True] * 4)
+        yield from build_levels(
+            shelf, low, high, blocks, expected, fits if high == low else lambda more: next(allowed, False)
+        )
+        ended.append((low, high, shelf.closed == high))
+
+    monkeypatch.setattr("synth.bank.build_levels", tight)
+    bank = Bank.build(lang, carrier, inputs, max_bits=30)
+    assert (26, 30, False) in ended  # there is nothing of 24 or 25 bits
+    assert (30, 30, True) in ended
+    assert bank.shelves["value"].offsets == whole.shelves["value"].offsets
+    assert all(
+        (keys == whole.shelves["value"].levels[bits]).all() for bits, keys in bank.shelves["value"].levels.items()
+    )
 
 
 def test_a_bank_with_nothing_more_to_build_says_so():
