@@ -7,7 +7,6 @@ import math
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Generator
 from typing import Any
 
@@ -58,12 +57,11 @@ def syntax_guided(
         "cpu_seconds": max(1, math.ceil(budget.seconds_left)),
         "memory_mib": budget.memory_mib,
     }
-    started = time.perf_counter()
     answer = _ask(asked, budget)
-    seconds = time.perf_counter() - started
     match answer["status"]:
         case "found":
-            yield Candidate(_program(answer["program"], language), notes={"solver_seconds": round(seconds, 6)})
+            notes: dict[str, str | float] = {"solver_seconds": round(answer["cpu_seconds"], 6)}  # its imports apart
+            yield Candidate(_program(answer["program"], language), notes=notes)
         case "memory":
             raise MemoryError("cvc5 ran out of memory")
         case "error":
