@@ -32,6 +32,7 @@ Bits = npt.NDArray[np.float64]
 TEMPERATURES = 2.0 ** np.arange(-4, 4.5, 0.5)
 SPREADS = np.array([1e-4, 1e-3, 0.01, 0.03, 0.1, 0.3, 0.6])  # shares of the uniform distribution
 BLOCK = 1 << 21  # logits held at once
+PROBED = 2  # values besides the first label, whose probabilities are asked for
 SLACK = 1e-6  # of a probability, for rounding
 
 
@@ -109,8 +110,8 @@ def online_bits(
 ) -> Bits:
     """What each label costs a learner that goes on learning, as it says itself, shape (t,); see ``Candidate.online``.
 
-    What it says is checked where that is cheap: the first label's probabilities sum to at most 1, and the first half's
-    costs do not change when the second half is not there.
+    What it says is checked where that is cheap: the first label's probability and those of ``PROBED`` other values sum
+    to at most 1, and the first half's costs do not change when the second half is not there.
 
     Raises:
         TypeError: it is no code: a wrong shape, negative or infinite bits, or one of the checks.
@@ -120,7 +121,8 @@ def online_bits(
     bits = np.asarray(code(inputs, labels), dtype=np.float64)
     if bits.shape != labels.shape or not np.isfinite(bits).all() or (bits < -SLACK).any():
         raise TypeError(f"online: expected {len(labels)} finite costs in bits, none negative")
-    first = [float(code(inputs[:1], np.array([value], dtype=labels.dtype))[0]) for value in range(size)]
+    others = [(labels[:1] + shift) % size for shift in range(1, min(size, PROBED + 1))]
+    first = [float(bits[0]), *(float(code(inputs[:1], value)[0]) for value in others)]
     if sum(2.0**-x for x in first) > 1 + SLACK:
         raise TypeError("online: the probabilities of the first label's values sum to more than 1")
     half = len(labels) // 2

@@ -115,7 +115,7 @@ def codes(folder, method):
     return code
 
 
-METHODS = ["enumerate", "mitm", "interpolate", "spectral", "bilinear", "bilinear+law", "lookup"]
+METHODS = ["mixture", "enumerate", "mitm", "interpolate", "spectral", "bilinear", "bilinear+law", "lookup"]
 PERMUTED = '''
 import numpy as np
 from bench.stream import Stream
