@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from math import ceil, log2
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +26,9 @@ from synth.program import Production, Program, Sort
 from synth.vectors import Vectors, Words, vectors
 
 Masses = npt.NDArray[np.float64]
-POINTS = 16  # at which behaviours are told apart
+POINTS = 16  # at which behaviours are told apart, at least
+_ALL_POINTS = 64  # inputs that are all taken, where there are no more
+_BITS = 90  # of information in the values at the points, at least
 LITERAL = -1  # in place of a production's position; the argument is then the literal's value
 _BYTES = 160  # of a candidate, in all that is held of it at any time
 
@@ -378,9 +381,15 @@ class Derivations:
         return packed, table["value"].take(place["value"][indices], axis=1)
 
 
-def probes(carrier: Carrier, arity: int, count: int = POINTS) -> IntArray:
-    """Fixed points at which behaviours are told apart, shape (count, arity): hashed, the first ones with a zero (or a
-    group's first element) in each place and with equal arguments."""
+def probes(carrier: Carrier, arity: int) -> IntArray:
+    """Fixed points at which behaviours are told apart, shape (points, arity).
+
+    All where they are few. Otherwise 16 or more hashed ones, the first with a zero (or a group's first element) in each
+    place and with equal arguments; the smaller the carrier, the more it takes to tell unrelated behaviours apart.
+    """
+    if carrier.size**arity <= _ALL_POINTS:
+        return np.stack(np.unravel_index(np.arange(carrier.size**arity), (carrier.size,) * arity), axis=1)
+    count = max(POINTS, 8 * ceil(_BITS / (8 * log2(carrier.size))))
     points = integers(0, "probes", np.arange(count * arity), carrier.size).reshape(count, arity)
     row = 0
     for i in range(arity):

@@ -15,13 +15,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from synth.carrier import IntArray
 from synth.derivations import Derivations, Masses
 from synth.kernels import kernels
 from synth.lanes import Lanes, Words
 from synth.program import Production
+from synth.ranking import Sieve
 from synth.solvers import Solver, solvers
 
 _SHIFT = 1 << 12  # more than the bits of any behaviour
@@ -84,8 +84,8 @@ class Joins:
                 total += float((weights * (prefix.sums[high] - prefix.sums[low])).sum())
         return total
 
-    def pairs(self, values: IntArray, labels: IntArray, most: int) -> Iterator[Pairs] | None:
-        """All of those, as they are found; None where they are more than ``most``."""
+    def pairs(self, values: IntArray, labels: IntArray, most: int) -> list[Pairs] | None:
+        """All of those, by production; None where they are more than ``most``."""
         prefix = _Prefix(self.derivations, values, labels)
         found = list(self._applied(prefix))
         count = sum(len(x.masses) for x in found)
@@ -100,7 +100,7 @@ class Joins:
                 sides = (partner, others[row]) if solver.hole == 0 else (others[row], partner)
                 masses = weights[row] * self.derivations.behaviours["value"].masses[partner]
                 found.append(Pairs(solver.rule, np.array(sides), masses))
-        return iter(found)
+        return found
 
     def _applied(self, prefix: _Prefix) -> Iterator[Pairs]:
         """Productions of one argument."""
@@ -119,15 +119,14 @@ class Joins:
             other = prefix.words[:, start : start + _CHUNK]
             target = np.broadcast_to(prefix.target, other.shape)
             answer = solver.kernel(target, other)
-            group, good = prefix.groups_of(answer)
+            here, group = prefix.groups_of(answer)
             if solver.check is not None:
-                good &= solver.check(answer, target, other)
-            here = np.flatnonzero(good)
+                good = np.flatnonzero(solver.check(answer[:, here], target[:, here], other[:, here]))
+                here, group = here[good], group[good]
             if not len(here):
                 continue
-            base = group[here] * _SHIFT
-            low = np.searchsorted(prefix.places, base + np.clip(left - found.bits[start + here] + 1, 0, _SHIFT))
-            high = np.searchsorted(prefix.places, base + _SHIFT)
+            bits = np.clip(left - found.bits[start + here] + 1, 0, _SHIFT)
+            low, high = np.searchsorted(prefix.places, group * _SHIFT + bits), prefix.ends[group]
             kept = np.flatnonzero(high > low)
             here, low, high = here[kept], low[kept], high[kept]
             weights = 2.0**-solver.rule.bits * found.masses[start + here]
@@ -146,6 +145,7 @@ class _Prefix:
     Attributes:
         words, target: the behaviours' values and the labels, packed.
         order: behaviours' indices, by group and bits; ``places`` says both, and ``sums`` the masses before each.
+        ends: where each group ends in that order.
     """
 
     def __init__(self, derivations: Derivations, values: IntArray, labels: IntArray) -> None:
@@ -154,13 +154,18 @@ class _Prefix:
         self.words: Words = self._lanes.pack(values)
         self.target: Words = self._lanes.pack(np.asarray(labels, dtype=np.int64)[None])
         self._keys, group = np.unique(self._lanes.keys(self.words), return_inverse=True)
+        self._sieve = Sieve(self._keys)
         places = group * _SHIFT + found.bits
         self.order = np.argsort(places, kind="stable")
         self.places = places[self.order]
+        self.ends = np.cumsum(np.bincount(group))
         self.sums = np.concatenate([[0.0], np.cumsum(found.masses[self.order])])
 
-    def groups_of(self, words: Words) -> tuple[IntArray, npt.NDArray[np.bool_]]:
-        """The group with these values, and whether there is one."""
+    def groups_of(self, words: Words) -> tuple[IntArray, IntArray]:
+        """Which of some values are a group's, and whose."""
         keys = self._lanes.keys(words)
+        here = self._sieve.passing(keys)
+        keys = keys[here]
         group = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
-        return group, self._keys[group] == keys
+        hit = np.flatnonzero(self._keys[group] == keys)
+        return here[hit], group[hit]

@@ -30,7 +30,7 @@ import numpy.typing as npt
 
 from synth.carrier import IntArray
 from synth.derivations import Derivations, Masses
-from synth.joins import Joins
+from synth.joins import Joins, Pairs
 from synth.mixture import Prior, obstacle, prior, total_mass
 from synth.program import Program
 from synth.vectors import vectors
@@ -44,7 +44,7 @@ _NOISY_POINTS = 16  # labels after which the lightest programs are given up, whe
 _EARLY = 8  # inputs at which all behaviours are evaluated together
 _CELLS = 1 << 20  # values of listed programs at a time
 _MOST_CELLS = 1 << 24  # in all, for one prediction
-_LIGHT = 46.0  # natural logarithm: listed programs that have become so much lighter than all join the residual
+_LIGHT = 46.0  # natural logarithm: under noise, listed programs so much lighter than all join the residual
 _LEAST_CHANCE = 1e-300  # of a value, where it is none in floating-point numbers
 _LEAST_SHARE = 1e-12  # that is left to the residual where rounding leaves nothing
 
@@ -119,6 +119,7 @@ class Posterior:
         self._values: IntArray | None = None  # of all behaviours at the early inputs and perhaps some after
         self._measure = self._total  # of the early labels
         self._residual = 0.0  # of it
+        self._pairs: list[Pairs] | None = None  # joins that have them
         self._listed: Listed | None = None
         self._log_residual = -np.inf  # of the residual's share, once programs are listed
         if not self.exact_points:
@@ -130,11 +131,12 @@ class Posterior:
     def size(self) -> int:
         return self.derivations.carrier.size
 
-    def observe(self, inputs: IntArray, labels: IntArray) -> Floats:
+    def observe(self, inputs: IntArray, labels: IntArray, *, each: bool = True) -> Floats:
         """Take in labels in their order; what each costs in bits, settled before it is seen.
 
         Args:
             inputs, labels: shapes (t, arity) and (t,).
+            each: the cost of each label is wanted; else some of the first are reckoned together, which is quicker.
 
         Raises:
             ValueError: shapes that do not fit, or values outside the carrier.
@@ -146,7 +148,7 @@ class Posterior:
             if self.seen >= self._early_steps:
                 self._list()
                 break
-            costs[at] = self._early(inputs[at:], int(labels[at]))
+            costs[at] = self._early(inputs[at:], int(labels[at]), each or at == len(labels) - 1)
             at += 1
         if at < len(labels):
             costs[at:] = self._follow(inputs[at:], labels[at:])
@@ -187,21 +189,28 @@ class Posterior:
 
     # A few labels: behaviours all together
 
-    def _early(self, inputs: IntArray, label: int) -> float:
+    def _early(self, inputs: IntArray, label: int, wanted: bool) -> float:
         """Take in the first label; the inputs after it may be evaluated with it."""
         before, step = self._measure, self.seen + 1
         self._extend(inputs, label)
-        if step <= self.exact_points:
-            self._measure = self._exact_mass()
-            if step == self.exact_points:
-                counted = self._counted() + self._joined()
-                self._residual = max(self._measure - counted, _LEAST_SHARE * self._measure)
-                self._measure = counted + self._residual
-        else:
+        self.seen = step
+        if step > self.exact_points:
             before -= self._unlabelled(step - 1)
             self._residual /= self.size
-            self._measure = self._counted() + self._joined() + self._residual
-        self.seen = step
+        last = step == self._early_steps
+        if step == self.exact_points or last or wanted or self.derivations.language.integers:
+            self._pairs = (
+                self._joins.pairs(self._table(), self._early_labels, _MOST_PAIRS) if self._joins and last else None
+            )
+            if step <= self.exact_points:
+                self._measure = self._exact_mass()
+            if step >= self.exact_points:
+                counted = self._counted() + self._joined()
+                if step == self.exact_points:
+                    self._residual = max(self._measure - counted, _LEAST_SHARE * self._measure)
+                self._measure = counted + self._residual
+        else:
+            self._measure = before
         return max(0.0, log2(before) - log2(self._measure))
 
     def _extend(self, inputs: IntArray, label: int) -> None:
@@ -221,28 +230,37 @@ class Posterior:
             self._values = packed.values(words)
         return self._values[:, : len(self._early_labels)]
 
-    def _likelihoods(self) -> Floats:
-        """Of the early labels, under each behaviour, shape (behaviours,)."""
-        right = self._table() == self._early_labels
+    def _likelihoods(self, steps: int | None = None) -> Floats:
+        """Of the early labels, or so many of them, under each behaviour, shape (behaviours,)."""
+        labels = self._early_labels[:steps]
+        table = self._table()[:, : len(labels)]
+        right = table == labels
         if not self.noise:
             return right.all(axis=1).astype(np.float64)
         hits = right.sum(axis=1)
-        return np.exp(hits * self._hit + (len(self._early_labels) - hits) * self._miss)
+        likely = np.exp(hits * self._hit + (len(labels) - hits) * self._miss)
+        return np.where(self._outside(table).any(axis=1), 0.0, likely)
+
+    def _outside(self, values: IntArray) -> npt.NDArray[np.bool_]:
+        """Which values are no label: integers outside the carrier."""
+        if not self.derivations.language.integers:
+            return np.zeros(values.shape, dtype=np.bool_)
+        return (values < 0) | (values >= self.size)
 
     def _counted(self) -> float:
         return float(self.derivations.behaviours["value"].masses @ self._likelihoods())
 
     def _joined(self) -> float:
+        if self._pairs is not None:
+            return sum(float(x.masses.sum()) for x in self._pairs)
         return self._joins.mass(self._table(), self._early_labels) if self._joins else 0.0
 
     def _unlabelled(self, step: int) -> float:
-        """The mass that has the labels so far and no label at the next input: integers outside the carrier."""
+        """The mass that has the labels so far and no label at the next input."""
         if not self.derivations.language.integers:
             return 0.0
-        table = self._table()
-        right = (table[:, :step] == self._early_labels[:step]).all(axis=1)
-        outside = (table[:, step] < 0) | (table[:, step] >= self.size)
-        return float(self.derivations.behaviours["value"].masses[right & outside].sum())
+        outside = self._outside(self._table()[:, step])
+        return float(self.derivations.behaviours["value"].masses @ (self._likelihoods(step) * outside))
 
     def _exact_mass(self) -> float:
         key = self._early_inputs.tobytes()
@@ -293,7 +311,9 @@ class Posterior:
         nothing = Listed(none, np.empty((2, 0), dtype=np.int64), none, np.empty(0))
         if self._joins is None or not self.seen or len(self._joins) > 4 * _MOST_PAIRS * self.size**self.seen:
             return nothing
-        pairs = self._joins.pairs(self._table(), self._early_labels, _MOST_PAIRS)
+        pairs = self._pairs
+        if pairs is None:
+            pairs = self._joins.pairs(self._table(), self._early_labels, _MOST_PAIRS)
         if pairs is None:
             return nothing
         found = derivations.behaviours["value"]
@@ -342,7 +362,7 @@ class Posterior:
         values = self._evaluate(self._listed, inputs)
         start = self._listed.weights
         gains = np.where(values == labels, self._hit, self._miss)
-        outside = (values < 0) | (values >= self.size) if self.derivations.language.integers else None
+        outside = self._outside(values) if self.derivations.language.integers else None
         if outside is not None:
             gains[outside] = -np.inf
         weights = start[:, None] + np.cumsum(gains, axis=1)
@@ -355,7 +375,8 @@ class Posterior:
             earlier = np.concatenate([np.where(outside, -np.inf, earlier), spread[None] + log(self.size)])
             before = np.logaddexp.reduce(earlier, axis=0)
         weights, spread = weights[:, -1] - after[-1], spread[-1] - after[-1]
-        light = weights < -_LIGHT
+        light = weights < (-_LIGHT if self.noise else -np.inf)
+        light |= np.isneginf(weights)
         kept = np.flatnonzero(~light)
         self._log_residual = float(np.logaddexp.reduce(np.concatenate([weights[light], [spread]])))
         self._listed = self._listed.take(kept, weights[kept])
@@ -388,7 +409,11 @@ class Posterior:
         """The share of the measure of the labels so far of which nothing is known but that it is there."""
         if self._listed is not None:
             return float(np.exp(self._log_residual))
-        return self._now()[1]
+        if self.seen < self.exact_points:
+            joined = self._joins.total if self._joins and not self.seen else self._joined() if self.seen else 0.0
+            counted = self._counted() if self.seen else self.derivations.total
+            return max(_LEAST_SHARE, 1 - (counted + joined) / self._measure)
+        return self._residual / self._measure
 
     @property
     def programs(self) -> int:
@@ -474,7 +499,7 @@ class Posterior:
         places = values.astype(np.int64) + np.arange(count) * self.size
         spread = np.broadcast_to(weights[:, None], values.shape)
         if self.derivations.language.integers:
-            inside = (values >= 0) & (values < self.size)
+            inside = ~self._outside(values)
             places, spread = places[inside], spread[inside]
         votes = np.bincount(places.reshape(-1), spread.reshape(-1), count * self.size)
         return np.asarray(votes, dtype=np.float64).reshape(count, self.size)

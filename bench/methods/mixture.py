@@ -29,7 +29,7 @@ def mixture(problem: Problem, budget: Budget, rng: np.random.Generator) -> Gener
         memory_mib=budget.memory_mib // _SHARE,
     )
     posterior = Posterior(derivations, noise=problem.noise)
-    posterior.observe(problem.inputs, problem.outputs)
+    posterior.observe(problem.inputs, problem.outputs, each=False)
     predictions = posterior.predictions(problem.domain)
     yield Candidate(
         posterior.map_program,
