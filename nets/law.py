@@ -32,13 +32,17 @@ class Reading:
         shares: by basis, the rank-one share of the logits' spectrum.
         fit: the share of the examples' labels that the law predicts.
         agreement: the share of the held-out cells on which law and network say the same.
-        accepted: whether the law fits the examples' labels as well as the declared noise allows.
+        leads: whether the law's answer is also the one that the network gives most often, among all answers as far
+            away from the law's. A smoother over neighbouring cells has a law in the mean of its scores, and never
+            gives its answer: what is near by is always off by one.
+        accepted: whether the law leads, and fits the examples' labels as well as the declared noise allows.
     """
 
     law: Law
     shares: Mapping[Basis, float]
     fit: float
     agreement: float
+    leads: bool
     accepted: bool
 
 
@@ -89,5 +93,17 @@ def read_logits(
     law = Law.of(carrier, basis, tables)
     fit = law.fit(inputs, labels)
     needed = 1 - noise - 3 * sqrt(noise * (1 - noise) / max(1, len(labels)))
-    accepted = fit >= needed and len(labels) >= LEAST_EXAMPLES
-    return Reading(law, shares, fit, float((law.predict(cells) == answers).mean()), accepted)
+    leads = _leads(law, cells, answers)
+    accepted = leads and fit >= needed and len(labels) >= LEAST_EXAMPLES
+    return Reading(law, shares, fit, float((law.predict(cells) == answers).mean()), leads, accepted)
+
+
+def _leads(law: Law, cells: IntArray, answers: IntArray) -> bool:
+    """Whether more of the answers are the law's than any number of classes away from it."""
+    classes = np.full(law.carrier.modulus, ZERO, dtype=np.int64)
+    classes[law.decode] = np.arange(law.order)
+    entries = np.stack([table[cells[:, j]] for j, table in enumerate(law.tables)])
+    usual = (entries >= 0).all(axis=0) & (classes[answers] >= 0)
+    away = (classes[answers] - entries.sum(axis=0))[usual] % law.order
+    counts = np.bincount(away, minlength=law.order)
+    return bool((counts[0] > counts[1:]).all())

@@ -2,34 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-
 import numpy as np
 import pytest
-from data import TARGETS, Data, data, trained
+from data import Data, data, trained
 
 from nets.law import Reading, held_out_sample, read_law, read_logits
 from nets.models import Network, architecture, fresh
-from nets.recipes import Recipe, widths
+from nets.recipes import Recipe
 from nets.train import train
 from synth.carrier import IntArray, Residues
 from synth.closed_forms import law_program
 from synth.language import default_language
-
-Announce = Callable[[str, list[bool]], None]
-
-
-@pytest.fixture
-def announce(capsys: pytest.CaptureFixture[str]) -> Announce:
-    """Print how many controls were accepted, with what that says of the rate, and fail if any was."""
-
-    def say(what: str, accepted: list[bool]) -> None:
-        bound = 1 - 0.05 ** (1 / len(accepted))
-        with capsys.disabled():
-            print(f"\n  {what}: {sum(accepted)} of {len(accepted)} accepted (at most {bound:.1%}, 95%)", end="")
-        assert not any(accepted)
-
-    return say
 
 
 def reading(network: Network, given: Data) -> Reading:
@@ -160,72 +143,3 @@ def test_large_domains_are_thinned_out_evenly() -> None:
     np.testing.assert_array_equal(held_out_sample(cells, 10, most=10_000), cells)
     assert len(held_out_sample(cells, 10, most=1000)) == 100
     assert held_out_sample(cells, 10, most=1000)[-1, 0] > 900
-
-
-# Controls: networks without the algorithm. 95% bounds on the rate of false acceptance are printed.
-
-
-def untrained(seeds: range) -> Iterator[bool]:
-    for seed in seeds:
-        for name, p in (("bilinear", 37), ("transformer", 23)):
-            given = data("a + b", p, 0.4, seed)
-            yield reading(fresh(architecture(name, p, 2), seed), given).accepted
-
-
-def of_random_labels(seeds: range, p: int = 23) -> Iterator[bool]:
-    for seed in seeds:
-        given = data("a + b", p, 0.5, seed)
-        given = given.relabelled(np.random.default_rng(seed).integers(0, p, len(given.labels)))
-        for name in ("bilinear", "transformer"):
-            kind = architecture(name, p, 2, **widths(name, p, 2, len(given.labels)))
-            plan = Recipe(rate=0.1 if name == "bilinear" else 0.02, decay=1.0, steps=120)
-            for point in train(kind, given.inputs, given.labels, plan, seed):
-                if point.final:
-                    assert point.accuracy > 0.9
-                    yield reading(point.network, given).accepted
-
-
-def memorising(seeds: range, p: int = 23) -> Iterator[bool]:
-    """Real labels, no decay, training at 100% and held-out cells at chance."""
-    for seed in seeds:
-        given = data("a + b", p, 0.3, seed)
-        kind = architecture("bilinear", p, 2, h=512)
-        plan = Recipe(rate=0.002, decay=0.0, steps=300, window=0)
-        for point in train(kind, given.inputs, given.labels, plan, seed):
-            if point.final:
-                assert point.accuracy == 1.0
-                assert (point.network.predict(given.held_out) == given.held_out_labels).mean() < 3 / p
-                yield reading(point.network, given).accepted
-
-
-def swapped(seeds: range, p: int = 53) -> Iterator[bool]:
-    """A network of one task against the labels of every other."""
-    names = ["a + b", "a - b", "a * b", "2a + 3b + 7", "a² + b²"]
-    for seed in seeds:
-        taught = names[seed % len(names)]
-        given = data(taught, p, 0.6, seed)
-        network, _ = trained("bilinear", given, seed)
-        assert reading(network, given).accepted
-        for other in names:
-            if other != taught:
-                labels = TARGETS[other](given.inputs[:, 0], given.inputs[:, 1], p)
-                yield reading(network, given.relabelled(labels)).accepted
-
-
-CONTROLS = {
-    "untrained networks": untrained,
-    "networks of random labels": of_random_labels,
-    "memorising networks": memorising,
-    "networks of another task": swapped,
-}
-
-
-@pytest.mark.parametrize(("what", "few"), [*zip(CONTROLS, (20, 10, 20, 5), strict=True)])
-def test_controls_are_refused(what: str, few: int, announce: Announce) -> None:
-    announce(what, list(CONTROLS[what](range(few))))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("what", "many"), [*zip(CONTROLS, (110, 110, 210, 55), strict=True)])
-def test_many_controls_are_refused(what: str, many: int, announce: Announce) -> None:
-    announce(what, list(CONTROLS[what](range(1000, 1000 + many))))

@@ -1,0 +1,59 @@
+"""No law is accepted from networks and predictors that have no algorithm. Counts are printed with their 95% bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import controls
+import pytest
+
+NETWORKS: dict[str, tuple[Callable[[range], Iterator[bool]], int, int]] = {
+    "untrained networks": (controls.untrained, 10, 55),
+    "networks of random labels": (controls.of_random_labels, 2, 55),
+    "memorising networks": (controls.memorising, 4, 105),
+    "lazily trained networks": (controls.lazy, 3, 70),
+    "networks of another task": (controls.swapped, 2, 55),
+}
+
+
+@pytest.mark.parametrize("what", [*NETWORKS])
+def test_networks_without_the_algorithm_are_refused(what: str, announce: Callable[[str, list[bool]], None]) -> None:
+    control, few, _ = NETWORKS[what]
+    announce(what, list(control(range(few))))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", [*NETWORKS])
+def test_many_networks_without_the_algorithm_are_refused(
+    what: str, announce: Callable[[str, list[bool]], None]
+) -> None:
+    control, _, many = NETWORKS[what]
+    announce(what, list(control(range(1000, 1000 + many))))
+
+
+@pytest.mark.parametrize("what", [*controls.PREDICTORS])
+def test_predictors_without_the_algorithm_are_refused(what: str, announce: Callable[[str, list[bool]], None]) -> None:
+    announce(what, list(controls.predictors(what, range(10))))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", [*controls.PREDICTORS])
+def test_many_predictors_without_the_algorithm_are_refused(
+    what: str, announce: Callable[[str, list[bool]], None]
+) -> None:
+    announce(what, list(controls.predictors(what, range(1000, 1105))))
+
+
+def test_the_raw_table_itself_has_the_law(say: Callable[[str], None]) -> None:
+    """What every refusal above is to be read beside: the examples alone tell the law to whoever looks at them."""
+    found = list(controls.raw(range(20)))
+    say(f"phase correlation on the raw examples of these tasks: a law in {sum(found)} of {len(found)}")
+    assert sum(found) >= 0.9 * len(found)
+
+
+@pytest.mark.slow
+def test_joint_elimination_of_most_cells_is_a_law(say: Callable[[str], None]) -> None:
+    """A known limit: with 85% of a Latin square given, elimination knows most other cells, and its law is one."""
+    accepted = list(controls.predictors("joint elimination", range(20), p=37, fraction=0.85))
+    say(f"joint elimination with 85% of the cells given, accepted: {sum(accepted)} of {len(accepted)}")
+    assert any(accepted)
