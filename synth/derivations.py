@@ -331,6 +331,10 @@ class Derivations:
     def __len__(self) -> int:
         return len(self.behaviours["value"])
 
+    def find(self, outputs: IntArray) -> IntArray:
+        """The indices of behaviours, shape (q,), -1 where there is none, by values on the points, shape (q, points)."""
+        return self.behaviours["value"].find(self._vectors.keys(self._vectors.pack(outputs)))
+
     def program(self, index: int, sort: Sort = "value") -> Program:
         """The cheapest program with a behaviour."""
         found = self._programs.get((sort, index))
@@ -384,17 +388,19 @@ class Derivations:
 def probes(carrier: Carrier, arity: int) -> IntArray:
     """Fixed points at which behaviours are told apart, shape (points, arity).
 
-    All where they are few. Otherwise 16 or more hashed ones, the first with a zero (or a group's first element) in each
-    place and with equal arguments; the smaller the carrier, the more it takes to tell unrelated behaviours apart.
+    All where they are few. Otherwise 16 or more hashed ones, among them some with a zero and with the last element in
+    each place, and with equal arguments; the smaller the carrier, the more it takes to tell unrelated behaviours apart.
+    Behaviours that differ in few other places are taken for one.
     """
     if carrier.size**arity <= _ALL_POINTS:
         return np.stack(np.unravel_index(np.arange(carrier.size**arity), (carrier.size,) * arity), axis=1)
     count = max(POINTS, 8 * ceil(_BITS / (8 * log2(carrier.size))))
     points = integers(0, "probes", np.arange(count * arity), carrier.size).reshape(count, arity)
     row = 0
-    for i in range(arity):
-        points[row, i] = 0
-        row += 1
+    for value in (0, carrier.size - 1):
+        for i in range(arity):
+            points[row, i] = value
+            row += 1
     for i in range(arity):
         for j in range(i):
             points[row, i] = points[row, j]
