@@ -239,7 +239,9 @@ class Bank:
             shelf.extend_keys(0, np.empty(0, dtype=np.uint64))
 
     def _memory(self) -> int:
-        own = self._sources.bytes + sum(x.bytes for x in self.shelves.values())
+        used = max(self._used.values())
+        arguments = int(used) if self.deepest >= used else self.deepest + 1 - self._stride
+        own = self._sources.bytes_at(arguments) + sum(x.bytes for x in self.shelves.values())
         return own + (self._sweeper.bytes if self._sweeper is not None else 0)
 
     def _fits(self, more: float) -> bool:

@@ -57,13 +57,14 @@ class Candidates:
         self.language, self.carrier, self.inputs, self.lanes, self.shelves = language, carrier, inputs, lanes, shelves
         built = kernels(carrier)
         self._kernels: list[Kernel | None] = [built.of(x) if x.arity else None for x in language.productions]
+        self._fills = _fills(language, carrier)
         self._least = cheapest(language)
         self._prepared: dict[tuple[Sort, int, _Fill], Words] = {}
 
-    @property
-    def bytes(self) -> int:
-        """What it keeps of levels prepared for the kernels."""
-        return sum(x.nbytes for x in self._prepared.values())
+    def bytes_at(self, bits: int) -> int:
+        """What it will keep of levels prepared for the kernels when those of so many bits are arguments."""
+        offsets = [self.shelves[x].offsets for x in self._fills]
+        return sum(8 * self.lanes.words * x[min(max(bits, 0) + 1, len(x) - 1)] for x in offsets)
 
     # Small levels, several at a time
 
@@ -134,6 +135,14 @@ class Candidates:
         if (sort, level, fill) not in self._prepared:
             self._prepared[sort, level, fill] = fill(np.ascontiguousarray(shelf.level(level)))
         return self._prepared[sort, level, fill]
+
+
+@lru_cache(maxsize=64)
+def _fills(language: Language, carrier: Carrier) -> tuple[Sort, ...]:
+    """The sorts of arguments that kernels prepare, once for each way."""
+    built, rules = kernels(carrier), [x for x in language.productions if x.arity]
+    ways = {way for x in rules for way in zip(x.arguments, built.of(x).prepare, strict=True) if way[1] is not None}
+    return tuple(sort for sort, _ in ways)
 
 
 @lru_cache(maxsize=64)

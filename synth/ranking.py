@@ -209,11 +209,17 @@ class KeyPool:
         Call ``merge`` first.
         """
         whole = self._space[: self.used]
-        parts: list[list[Keys]] = [[] for _ in range(tags)]
-        for start in range(0, self.used, _STEP):
-            part = whole[start : start + _STEP]
+        steps = [whole[i : i + _STEP] for i in range(0, self.used, _STEP)]
+        sizes = np.zeros(tags + 1, dtype=np.int64)
+        for part in steps:
+            sizes += np.bincount((part & self._tags).view(np.int64), minlength=tags + 1)
+        new = [np.empty(size, dtype=np.uint64) for size in sizes[1:].tolist()]
+        ends = [0] * tags
+        for part in steps:
             its = (part & self._tags).astype(np.uint8)
             part &= ~self._tags
-            for tag, found in enumerate(parts, start=1):
-                found.append(part.compress(its == tag))
-        return [np.concatenate(x) if x else whole[:0].copy() for x in parts], whole, self._space
+            for i, result in enumerate(new):
+                found = part.compress(its == i + 1)
+                result[ends[i] : ends[i] + len(found)] = found
+                ends[i] += len(found)
+        return new, whole, self._space

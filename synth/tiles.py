@@ -47,7 +47,7 @@ def build_levels(
                 since = 0
             wanted = max(count, min(left, most - since))
             while not fits(_needed(shelf, pool, wanted)):
-                if wanted <= _LEAST:
+                if wanted <= max(_LEAST, pool.used // 16):  # or it would go on sorting in vain
                     shelf.forget_known()
                     return
                 if since:
