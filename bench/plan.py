@@ -15,7 +15,9 @@ from bench.record import Outcome, RunSpec
 from bench.registry import LoadedTask, list_methods, load_method, load_task
 from bench.schedule import Chain, default_grid
 
-DEFAULT_METHODS = ("enumerate", "mitm", "interpolate", "spectral", "bilinear", "transformer", "bilinear+law", "lookup")
+DEFAULT_METHODS = (
+    "enumerate", "mitm", "mixture", "interpolate", "spectral", "bilinear", "transformer", "bilinear+law", "lookup"
+)  # fmt: skip
 ALL_METHODS = "all"
 DEFAULT_SEEDS = 3
 DEFAULT_SECONDS = 5.0

@@ -72,7 +72,7 @@ def run(
 
     Args:
         task: a name, ``file.py:function`` or an expression such as "a**2 + 3*b".
-        methods: names with optional parameters, "bilinear:h=256", or one text with commas; the default eight when
+        methods: names with optional parameters, "bilinear:h=256", or one text with commas; the default nine when
             empty.
         examples, fractions: sizes; the adaptive default grid when both are empty.
         seeds: pairs (data seed i, method seed i) for i below it.
@@ -230,7 +230,7 @@ def command(
 
     Args:
         task: A name (see --list), file.py:function, or an expression such as "a**2 + 3*b".
-        methods: Comma-separated, with parameters after colons: mitm,bilinear:h=256; or all. Default: eight methods.
+        methods: Comma-separated, with parameters after colons: mitm,bilinear:h=256; or all. Default: nine methods.
         language: Language of the symbolic answers, or file.py:name. Default: full for residues, group for groups.
         examples: Numbers of examples, comma-separated. Default: a grid that goes down while it is solved.
         fractions: The same as shares of the cells.

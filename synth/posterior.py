@@ -37,7 +37,7 @@ from synth.vectors import vectors
 
 Floats = npt.NDArray[np.float64]
 _MOST_EXACT = 1 << 14  # states of the exact mixture
-_MOST_EXACT_POINTS = 4
+_MOST_EXACT_POINTS = 3
 _MOST_LISTED = 1 << 12  # programs that are followed one by one
 _MOST_PAIRS = 1 << 18  # joins that are looked at for that
 _NOISY_POINTS = 16  # labels after which the lightest programs are given up, where labels may be wrong
@@ -91,7 +91,7 @@ class Posterior:
         """Before any label.
 
         Args:
-            exact_points: where there is an exact mixture; by default as many, up to four, as it is quick for.
+            exact_points: where there is an exact mixture; by default as many, up to three, as it is quick for.
             joins: whether programs of one production more count.
 
         Raises:
