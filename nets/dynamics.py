@@ -18,9 +18,9 @@ import numpy.typing as npt
 
 from nets.description import two_part_code
 from nets.faithful import filtered, profile
+from nets.hidden import effective_rank, gini, participation, token_power, tuning, units
 from nets.law import MOST_SCORES, held_out_sample, read_law
 from nets.models import FloatArray, Network
-from nets.neurons import effective_rank, gini, participation, token_power, tuning, units
 from synth.carrier import IntArray
 from synth.laws import Law
 
@@ -57,7 +57,7 @@ class Measures:
         removed_random_energy: what those hold over what the keys hold.
         embedding_rank, hidden_rank: effective ranks of the weights per token and of the hidden activity.
         weight_norm: of all weights together.
-        dead_units, prunable_units: shares of the hidden units.
+        dead_units, prunable_units: shares of the hidden units; the latter once half of the examples are right.
         code_bits: the two-part code of the examples' labels by this network, in the law's character basis.
         code_ratio: that over the bits of a table of the labels.
     """
@@ -176,7 +176,8 @@ def observe(network: Network, scene: Scene, seed: int = 0, *, code: bool = True)
     if hidden is not None:
         found["hidden_rank"] = effective_rank([(hidden.activity - hidden.activity.mean(axis=0)).astype(np.float64)])
         found["dead_units"] = 1.0 - float(hidden.alive().mean())
-        found["prunable_units"] = hidden.prunable(logits, labels)
+        if (found["train_accuracy"] or 0.0) >= 0.5:
+            found["prunable_units"] = hidden.prunable(logits, labels)
     if code:
         short = two_part_code(
             network, scene.inputs, scene.labels, scene.law.basis if scene.law else "standard", thorough=False

@@ -9,6 +9,7 @@ from statistics import median
 import numpy as np
 
 SHARES = (0.1, 0.5, 0.9)
+LEAST = 0.02  # of the largest value, that a change must exceed to be one
 LAST = 5  # checkpoints whose median is where a measure ends: single ones may fall into a spike of the loss
 
 
@@ -18,8 +19,8 @@ class Transition:
 
     Attributes:
         start: its first value; end: the median of its last ``LAST``; least, most: its extremes.
-        steps: the first steps at which it has made 10, 50 and 90% of the way from start to end; None where both are
-            the same.
+        steps: the first steps at which it has made 10, 50 and 90% of the way from start to end; None where that is no
+            change to speak of: less than ``LEAST``, or than what it still moves by among its last values.
         correlation: Pearson's, with the held-out accuracy over the checkpoints; None where either is constant.
     """
 
@@ -64,7 +65,9 @@ def transition(steps: Sequence[int], values: Sequence[float | None], accuracy: S
     known = [(step, x) for step, x in zip(steps, values, strict=True) if x is not None]
     start, end = known[0][1], median(x for _, x in known[-LAST:])
     change = end - start
-    found = [next((step for step, x in known if (x - start) / change >= q), None) if change else None for q in SHARES]
+    last = [x for _, x in known[-LAST:]]
+    real = abs(change) > max(max(last) - min(last), LEAST * max(abs(x) for _, x in known))
+    found = [next((step for step, x in known if (x - start) / change >= q), None) if real else None for q in SHARES]
     both = [(x, y) for x, y in zip(values, accuracy, strict=True) if x is not None and y is not None]
     return Transition(
         start, end, min(x for _, x in known), max(x for _, x in known), (found[0], found[1], found[2]),
