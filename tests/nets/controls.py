@@ -56,7 +56,7 @@ def memorising(seeds: range, p: int = 23) -> Iterator[bool]:
     """Real labels, no decay, training at 100% and held-out cells at chance."""
     for seed in seeds:
         given = data("a + b", p, 0.3, seed)
-        for kind in (architecture("bilinear", p, 2, h=512), architecture("quadratic", p, 2, h=512)):
+        for kind in (architecture("bilinear", p, 2, h=256), architecture("quadratic", p, 2, h=256)):
             network, accuracy = _last(kind, given, seed, Recipe(rate=0.002, decay=0.0, steps=250, window=0))
             assert accuracy == 1.0
             assert (network.predict(given.held_out) == given.held_out_labels).mean() < 3.5 / p
