@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bench.method import Budget, Candidate, Inapplicable, Problem, method
-from synth.derivations import Derivations
-from synth.posterior import Posterior
+
+if TYPE_CHECKING:
+    from synth.posterior import Posterior
 
 _SHARE = 4  # of the memory, what the derivations may take
 
 
-@method("mixture", version=1, family="synth", work={"programs": 1 << 18}, online=True)
+@method("mixture", version=1, family="synth", work={"programs": 1 << 18}, imports=("synth.posterior",), online=True)
 def mixture(problem: Problem, budget: Budget, rng: np.random.Generator) -> Generator[Candidate, None, None]:
     """Solomonoff's predictor in the language: what most of the mass of all programs that agree says.
 
     Its answer on a cell is the most probable value; its program the shortest of the most probable behaviour.
     """
+    from synth.derivations import Derivations  # late: they need scipy
+    from synth.posterior import Posterior
+
     language, carrier = problem.language, problem.carrier
     if not language.suits(carrier):
         raise Inapplicable(f"language {language.name} has no programs on {carrier.name}")
