@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,10 @@ WATCHED = 1 << 15  # cells whose answers must settle
 
 @dataclass(frozen=True)
 class Settings:
-    """What a user may set; 0 and -1 leave it to the recipe."""
+    """What a user may set; 0 and -1 leave it to the recipe.
+
+    ``tables``: "shared", one for all inputs, or "separate"; "auto" shares where mirrored examples have equal labels.
+    """
 
     architecture: str
     recipe: str
@@ -26,6 +29,7 @@ class Settings:
     decay: float = -1.0
     steps: int = 0
     options: Mapping[str, int | float] = field(default_factory=dict[str, int | float])
+    tables: str = "auto"
 
     def __post_init__(self) -> None:
         for name, value in {"lr": self.rate, "steps": self.steps, **self.options}.items():
@@ -46,14 +50,15 @@ def training(
     import torch
 
     from nets.models import architecture
-    from nets.recipes import recipe, widths
+    from nets.recipes import recipe, symmetric, widths
     from nets.train import Diverged, train
 
     if problem.n == 0:
         return
     torch.set_num_threads(problem.threads)
     size, cells = problem.carrier.size, problem.domain
-    options = widths(settings.architecture, size, problem.arity, problem.n, settings.recipe)
+    alike = symmetric(problem.inputs, problem.outputs) if settings.tables == "auto" else settings.tables == "shared"
+    options = widths(settings.architecture, size, problem.arity, problem.n, settings.recipe, alike)
     options |= {k: v for k, v in settings.options.items() if v > 0}
     network = architecture(settings.architecture, size, problem.arity, **options)
     changes: dict[str, Any] = {}
@@ -71,13 +76,14 @@ def training(
         watched=watched, noise=problem.noise, device=problem.device,
     )  # fmt: skip
     reader = Reader(problem, rng)
+    shape = {x.name: float(getattr(network, x.name)) for x in fields(network) if x.name not in ("size", "arity")}
     try:
         for point in run:
             if decoder:
                 candidate, ended = reader.decode(point)
             else:
                 candidate, ended = reader.show(point), point.final
-            yield candidate
+            yield replace(candidate, notes={**candidate.notes, **shape}) if ended else candidate
             if ended:
                 return
     except Diverged as reason:

@@ -6,7 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from nets.models import Architecture
+from synth.carrier import IntArray
 
 
 @dataclass(frozen=True)
@@ -43,20 +46,46 @@ class Recipe:
     batch: int = 1 << 15
 
 
-def widths(name: str, size: int, arity: int, n: int, recipe: str = "fast") -> dict[str, int | float]:
-    """The architecture's options under the named recipe."""
+def symmetric(inputs: IntArray, labels: IntArray) -> bool | None:
+    """Whether the examples say that the order of the inputs does not matter; None where they do not tell.
+
+    Args:
+        inputs, labels: the examples, shapes (n, arity) and (n,). Mirror images are compared, some n² / (2 size²) pairs
+            of inputs, whose labels agree nearly always or, by chance, once in ``size``.
+    """
+    ordered = np.sort(inputs, axis=1)
+    order = np.lexsort((*inputs.T, *ordered.T))
+    one, two = order[:-1], order[1:]
+    mirrored = (ordered[one] == ordered[two]).all(axis=1) & (inputs[one] != inputs[two]).any(axis=1)
+    if not mirrored.any():
+        return None
+    return bool((labels[one] == labels[two])[mirrored].mean() > 0.5)
+
+
+def widths(
+    name: str, size: int, arity: int, n: int, recipe: str = "fast", symmetric: bool | None = None
+) -> dict[str, int | float]:
+    """The architecture's options under the named recipe.
+
+    Args:
+        name: the architecture's.
+        size, arity, n: of the carrier, the inputs, the examples.
+        symmetric: whether the order of the inputs matters; None where that is not known. One table for all inputs is
+            the better choice where it does not, and the wrong one where it does.
+    """
+    options: dict[str, int | float] = {}
+    if symmetric is not None and name in ("quadratic", "relu", "transformer"):
+        options["separate"] = not symmetric
     if recipe == "delayed":
-        return {}
+        return options
     examples = _per_token(size, arity, n)
     if name == "bilinear":
-        # With this many examples the shared rows cannot serve memorising: see nets/bilinear.py.
-        plenty = examples >= 28 and n >= 0.4 * size**arity
-        return {"h": 256, "shared": 0.5 if plenty else 0.3 if examples >= 22 else 0.0}
-    if name == "transformer":
+        options |= {"h": 256, "shared": 0.5 if examples >= 14 else 0.3 if examples >= 11 else 0.0}
+    elif name == "transformer":
         # Heads that start out looking everywhere treat inputs alike and memorise least; others learn a - b as well.
         attention, place = (0.3, 1.0) if examples < 27 else (0.8, 2.5) if examples < 40 else (1.0, 3.0)
-        return {"attention": attention, "place": place}
-    return {}
+        options |= {"attention": attention, "place": place}
+    return options
 
 
 def fast(architecture: Architecture, n: int) -> Recipe:
@@ -69,11 +98,11 @@ def fast(architecture: Architecture, n: int) -> Recipe:
     if architecture.name == "bilinear":
         # Below ten examples a token no number of steps was enough.
         most = 1500 if _per_token(architecture.size, architecture.arity, n) >= 10 else 800
-        return Recipe(rate=0.1, decay=2.0, steps=_affordable(architecture, n, 2.5e11, 600, most))
+        return Recipe(rate=0.1, decay=2.0, smoothing=0.3, steps=_affordable(architecture, n, 2.5e11, 600, most))
     if architecture.name == "quadratic":
-        return Recipe(rate=0.03, decay=3.0, steps=_affordable(architecture, n, 2.5e11, 600, 1500))
+        return Recipe(rate=0.03, decay=2.0, smoothing=0.3, steps=_affordable(architecture, n, 2.5e11, 600, 1500))
     if architecture.name == "relu":
-        return Recipe(rate=0.03, decay=3.0, steps=_affordable(architecture, n, 2.5e11, 600, 1500))
+        return Recipe(rate=0.03, decay=2.0, smoothing=0.5, steps=_affordable(architecture, n, 2.5e11, 600, 1500))
     # A transformer finds the structure soon or not at all: short attempts beat a long one. With few examples it takes
     # strong decay not to memorise them, and smoothing only hinders.
     examples = _per_token(architecture.size, architecture.arity, n)

@@ -20,8 +20,9 @@ from nets.optimise import Differentiate, cross_entropy_
 class Transformer(Architecture):
     """One layer of ``heads`` attention heads of width d / heads and an MLP of ``h`` ReLU units.
 
-    Weights: E (size, d) token embedding, P (arity, d) positions, e (1, d) the "=" token at its own position,
-    K Q V O (d, d), M (d, h) and b (1, h) into the MLP, N (h, d) out of it, W (d, size) the readout.
+    Weights: E (size, d) token embedding, or E0, E1, .. one for each place when ``separate``, P (arity, d) positions,
+    e (1, d) the "=" token at its own position, K Q V O (d, d), M (d, h) and b (1, h) into the MLP, N (h, d) out of it,
+    W (d, size) the readout.
     """
 
     d: int = 64
@@ -29,6 +30,8 @@ class Transformer(Architecture):
     heads: int = 4
     attention: float = 1.0  # factor on the attention scores; below 1 the heads start out looking everywhere
     place: float = 1.0  # factor on the first positions; above 1 each head starts out preferring one of them
+    positions: bool = True  # without them the order of the inputs is nothing to the network, and P stays 0
+    separate: bool = False  # whether each place has its own token embedding
     name: ClassVar[str] = "transformer"
     arities: ClassVar[range] = range(2, 5)
 
@@ -43,9 +46,10 @@ class Transformer(Architecture):
 
     def start(self, generator: torch.Generator) -> dict[str, Tensor]:
         d, h, size = self.d, self.h, self.size
+        names = [f"E{i}" for i in range(self.arity)] if self.separate else ["E"]
         return {
-            "E": normal(generator, size, d, scale=d**-0.5),
-            "P": normal(generator, self.arity, d, scale=self.place * d**-0.5),
+            **{name: normal(generator, size, d, scale=d**-0.5) for name in names},
+            "P": normal(generator, self.arity, d, scale=self.place * d**-0.5 if self.positions else 0.0),
             "e": normal(generator, 1, d, scale=d**-0.5),
             **{name: normal(generator, d, d, scale=d**-0.5) for name in "KQVO"},
             "M": normal(generator, d, h, scale=d**-0.5),
@@ -56,7 +60,9 @@ class Transformer(Architecture):
 
     def _placed(self, weights: Weights) -> Tensor:
         """Each token at each position, then "=": (arity * size + 1, d)."""
-        tokens = (weights["E"] + weights["P"][:, None, :]).reshape(-1, self.d)
+        rows = torch.stack([weights[f"E{i}"] for i in range(self.arity)]) if self.separate else weights["E"]
+        places = weights["P"] if self.positions else torch.zeros_like(weights["P"])
+        tokens = (rows + places[:, None, :]).reshape(-1, self.d)
         return torch.cat([tokens, weights["e"]])
 
     def _query(self, weights: Weights) -> tuple[Tensor, Tensor]:
@@ -87,6 +93,8 @@ class Transformer(Architecture):
         return torch.addmm(skip, torch.relu(before + weights["b"]), weights["N"] @ weights["W"])
 
     def tables(self) -> tuple[tuple[str, tuple[int, ...]], ...]:
+        if self.separate:
+            return tuple((f"E{i}", (i,)) for i in range(self.arity))
         return (("E", tuple(range(self.arity))),)
 
     def flops(self) -> float:
@@ -147,8 +155,13 @@ class Transformer(Architecture):
             d_query = (d_key * K.view(d, heads, -1)).sum(0).view(1, d) * self._score_scale
             gradients["Q"].addmm_(e.T, d_query)
             d_tokens = d_placed[:-1].view(self.arity, size, d)
-            gradients["E"].add_(d_tokens.sum(0))
-            gradients["P"].add_(d_tokens.sum(1))
+            if self.separate:
+                for i in range(self.arity):
+                    gradients[f"E{i}"].add_(d_tokens[i])
+            else:
+                gradients["E"].add_(d_tokens.sum(0))
+            if self.positions:
+                gradients["P"].add_(d_tokens.sum(1))
             d_into = torch.addmm(out_of.T @ d_fold, e.T, d_first)
             gradients["e"].add_(d_placed[-1:]).addmm_(d_query, Q.T).addmm_(d_first, into.T)
             gradients["O"].addmm_(d_fold, into.T)

@@ -24,11 +24,12 @@ def quadratic(
     budget: Budget,
     rng: np.random.Generator,
     h: int = 0,
+    tables: Literal["auto", "shared", "separate"] = "auto",
     recipe: Literal["fast", "delayed"] = "fast",
     lr: float = 0.0,
     wd: float = -1.0,
     steps: int = 0,
 ) -> Generator[Candidate, None, None]:
     """Train (U0[a] + U1[b])² W by gradient descent; its law as a program where the two agree."""
-    settings = Settings("quadratic", recipe, lr, wd, steps, {"h": h})
+    settings = Settings("quadratic", recipe, lr, wd, steps, {"h": h}, tables)
     yield from training(problem, budget, rng, settings, decoder=False)

@@ -18,12 +18,12 @@ def relu(
     rng: np.random.Generator,
     d: int = 0,
     h: int = 0,
-    separate: bool = False,
+    tables: Literal["auto", "shared", "separate"] = "auto",
     recipe: Literal["fast", "delayed"] = "fast",
     lr: float = 0.0,
     wd: float = -1.0,
     steps: int = 0,
 ) -> Generator[Candidate, None, None]:
     """Train relu((E[a] + E[b]) M) W, or one table an input; its law as a program where the two agree."""
-    settings = Settings("relu", recipe, lr, wd, steps, {"d": d, "h": h, "separate": separate})
+    settings = Settings("relu", recipe, lr, wd, steps, {"d": d, "h": h}, tables)
     yield from training(problem, budget, rng, settings, decoder=False)

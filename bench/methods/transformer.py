@@ -19,6 +19,7 @@ def transformer(
     d: int = 0,
     h: int = 0,
     heads: int = 0,
+    tables: Literal["auto", "shared", "separate"] = "auto",
     recipe: Literal["fast", "delayed"] = "fast",
     lr: float = 0.0,
     wd: float = -1.0,
@@ -27,5 +28,5 @@ def transformer(
     """Train a one-layer transformer on "a b ="; its law as a program where the two agree."""
     if problem.arity < 2:
         raise Inapplicable("a transformer of one token has nothing to attend to")
-    settings = Settings("transformer", recipe, lr, wd, steps, {"d": d, "h": h, "heads": heads})
+    settings = Settings("transformer", recipe, lr, wd, steps, {"d": d, "h": h, "heads": heads}, tables)
     yield from training(problem, budget, rng, settings, decoder=False)

@@ -17,10 +17,12 @@ KINDS = [
     ("bilinear", 4, {"h": 12}),
     ("quadratic", 1, {"h": 12}),
     ("quadratic", 3, {"h": 12}),
+    ("quadratic", 2, {"h": 12, "separate": False}),
     ("relu", 2, {"d": 8, "h": 12}),
     ("relu", 3, {"h": 12, "separate": True}),
     ("transformer", 2, {"d": 8, "h": 12}),
     ("transformer", 3, {"d": 8, "h": 12, "heads": 2, "attention": 0.3}),
+    ("transformer", 3, {"d": 8, "h": 12, "separate": True}),
     ("transformer", 4, {"d": 8, "h": 12, "place": 4.0}),
 ]
 
