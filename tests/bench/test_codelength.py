@@ -171,3 +171,22 @@ def test_all_blocks_are_run_when_asked(tmp_path):
     run("random", p=5, methods=["lookup"], seeds=1, codelength="full", out=tmp_path)
     store = Store(next(x for x in tmp_path.iterdir() if x.is_dir()))
     assert sorted(x.spec.n for x in store.records()) == sorted(default_grid(25))
+
+
+@pytest.mark.slow
+def test_nobody_finds_bits_in_random_labels(tmp_path):
+    """At p = 59, every method of the default run: a code far below uniform would be a leak, one above a bad code."""
+    boards = run("random", p=59, seeds=1, jobs=2, out=tmp_path)
+    uniform = 59**2 * log2(59)
+    assert len(boards.leaderboard) >= 9
+    for row in boards.leaderboard.itertuples():
+        assert uniform - 20 <= row.code_length_bits <= 1.01 * uniform, row.method
+
+
+@pytest.mark.slow
+def test_what_a_sum_costs_each_road(tmp_path):
+    boards = run("modadd", p=59, methods=["mixture", "mitm", "bilinear"], seeds=2, jobs=2, out=tmp_path)
+    bits = dict(zip(boards.leaderboard["method"], boards.leaderboard["code_length_bits"], strict=True))
+    assert bits["mixture"] < 8  # the bits of a + b: the mixture normalises by the mass of all programs
+    assert bits["mixture"] < bits["mitm"] < 30
+    assert bits["bilinear"] < 0.4 * 59**2 * log2(59)
