@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from synth.candidates import Candidates
+from synth.candidates import Block, Candidates
 from synth.carrier import Carrier, IntArray
 from synth.grammar import SORTS, arities, dearest, limits, stride, used
-from synth.lanes import Keys, Lanes
+from synth.lanes import Keys, Lanes, Words
 from synth.language import Language
 from synth.language import language as named_language
-from synth.program import Program, Sort
+from synth.program import Production, Program, Sort
 from synth.ranking import Directory, first_of_each
 from synth.shelf import Shelf
 from synth.tiles import BLOCK, build_levels
@@ -342,6 +342,10 @@ class Bank:
     def condition(self, index: int) -> Program:
         """The cheapest condition with the behaviour of that index among the bank's conditions."""
         return self._program("condition", index)
+
+    def candidates_of(self, production: Production, bits: int) -> Iterator[tuple[Block, Words]]:
+        """The words of all programs of exactly so many bits with that production at the root, block by block."""
+        return self._sources.blocks(production.sort, bits, production)
 
     def _checked(self, index: int) -> int:
         if not 0 <= index < len(self):

@@ -88,10 +88,10 @@ class Candidates:
 
     # Large levels, one at a time
 
-    def blocks(self, sort: Sort, bits: int) -> Iterator[tuple[Block, Words]]:
-        """All candidates of exactly so many bits, in blocks that stay in cache."""
+    def blocks(self, sort: Sort, bits: int, only: Production | None = None) -> Iterator[tuple[Block, Words]]:
+        """All candidates of exactly so many bits, or those of one production, in blocks that stay in cache."""
         for position, rule in enumerate(self.language.productions):
-            if rule.sort != sort or rule.bits > bits:
+            if rule.sort != sort or rule.bits > bits or only not in (None, rule):
                 continue
             kernel = self._kernels[position]
             if kernel is None:

@@ -4,6 +4,7 @@ If a bank has every program of at most C bits, it has both arguments of every pr
 the margin is what a production adds at least to its dearer argument (6 bits in ``ring``: an operator and a variable).
 So it is enough to ask of each production which behaviours of the bank give the target: the cheaper argument is tried,
 the dearer looked up; a single argument is tried; minima, maxima and conditionals are put together from sets of points.
+Of any other production all that a few levels more would hold is evaluated, where that is not too much.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from synth.language import language as named_language
 from synth.program import Production, Program
 from synth.solvers import Solver, solvers
 
+_MOST_SCANNED = 1 << 22  # candidates that are evaluated to see whether they are the target
+
 Match = tuple[int, Callable[[], Program]]
 
 
@@ -29,8 +32,7 @@ class Roots:
     """What stands at the root of programs for one target.
 
     Attributes:
-        margin: how many bits beyond the bank's deepest level ``matches`` can cover; 0 where some production of the
-            language cannot be turned round, or the target has zeros that products hide.
+        margin: how many bits beyond the bank's deepest level ``matches`` can cover.
     """
 
     def __init__(self, bank: Bank, target: Words) -> None:
@@ -38,6 +40,7 @@ class Roots:
         self._solvers: list[Solver] = []
         self._forward: list[Production] = []
         self._extrema: list[tuple[Production, bool]] = []
+        self._scanned: list[Production] = []  # not to be turned round, or the target has zeros that products hide
         has_zero = bool((bank.lanes.unpack(target) == 0).any())
         full = named_language("full", 1)
         covered = True
@@ -51,6 +54,8 @@ class Roots:
                 self._solvers.extend(turned)
             elif rule.semantics in (full["min"].semantics, full["max"].semantics):
                 self._extrema.append((rule, rule.semantics is full["min"].semantics))
+            elif set(rule.arguments) == {"value"}:
+                self._scanned.append(rule)
             elif rule is not conditional_rule(bank):
                 covered = False
         if (self._extrema or conditional_rule(bank)) and bank.lanes.points > MOST_POINTS:
@@ -66,7 +71,19 @@ class Roots:
         high = min(deepest, values) + self.margin
         if (rule := conditional_rule(self.bank)) is not None:
             high = min(high, conditions + int(overhead(rule, 0, cheapest(self.bank.language))))
+        while high > deepest and self._scan_work(deepest + 1, high) > _MOST_SCANNED:
+            high -= 1
         return max(high, deepest)
+
+    def _scan_work(self, low: int, high: int) -> float:
+        """How many candidates of those productions there are of ``low`` to ``high`` bits, at most."""
+        counts, total = self.bank.shelves["value"].counts(), 0.0
+        for rule in self._scanned:
+            ways = counts
+            for _ in rule.arguments[1:]:
+                ways = np.convolve(ways, counts)
+            total += float(ways[max(low - rule.bits, 0) : max(high + 1 - rule.bits, 0)].sum())
+        return total
 
     def matches(self) -> list[Match]:
         """Programs that agree with the target, ascending. The first has the fewest bits of all that are longer than the
@@ -74,7 +91,7 @@ class Roots:
         low, high = self.bank.deepest + 1, self.reach
         if high < low:
             return []
-        found = [*self._by_solvers(high), *self._by_trial(low, high), *self._by_sets()]
+        found = [*self._by_solvers(high), *self._by_trial(low, high), *self._by_sets(), *self._by_scan(low, high)]
         for bits, (condition, then, otherwise) in conditionals(self.bank, self.target, float(high + 1)):
             rule = conditional_rule(self.bank)
             assert rule is not None
@@ -115,6 +132,13 @@ class Roots:
                     same = (built.of(rule)(np.ascontiguousarray(shelf.level(bits))) == self.target).all(axis=0)
                     for i in np.flatnonzero(same)[:1].tolist():
                         yield bits + rule.bits, self._program(rule, shelf.offsets[bits] + i)
+
+    def _by_scan(self, low: int, high: int) -> Iterator[Match]:
+        for rule in self._scanned:
+            for bits in range(low, high + 1):
+                for block, words in self.bank.candidates_of(rule, bits):
+                    for i in (words == self.target).all(axis=0).nonzero()[0][:1]:
+                        yield bits, self._program(rule, *(int(x[0]) for x in block.arguments(np.array([i]))))
 
     def _by_sets(self) -> Iterator[Match]:
         """The cheapest minimum and maximum: no argument is beyond the target, and at each point one of them is it."""

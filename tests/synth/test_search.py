@@ -8,7 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle import cheapest_by_behaviour
 
+from synth.bank import Bank
 from synth.carrier import Carrier, Residues, symmetric_group
+from synth.certificate import Roots
 from synth.draws import integers
 from synth.language import language
 from synth.parse import parse
@@ -112,6 +114,25 @@ def test_what_is_certified_is_what_enumeration_finds(small, monkeypatch):
             assert met.lower_bound_bits <= straight.program.bits
             assert met.program is not None
     assert certified > 50
+
+
+@pytest.mark.parametrize(("name", "modulus"), [("ring", 59), ("ring", 60), ("field", 12), ("full", 13)])
+def test_roots_tell_of_a_few_levels_beyond_the_bank(name, modulus):
+    """Zeros in the target, which products hide, and moduli by which not everything divides cost no reach."""
+    carrier, lang = Residues(modulus), language(name, 2)
+    inputs = points(carrier, 2, 8)
+    shallow, deep = (Bank.build(lang, carrier, inputs, max_bits=bits) for bits in (14, 19))
+    beyond = np.array([i for i in range(len(deep)) if deep.bits(i) > 14])
+    with_zeros = beyond[(deep.outputs(beyond) == 0).any(axis=1)]
+    assert len(with_zeros) > 5
+    for some in (beyond, with_zeros):
+        chosen = some[:: max(1, len(some) // 30)]
+        for i, target in zip(chosen.tolist(), deep.outputs(chosen), strict=True):
+            roots = Roots(shallow, shallow.lanes.pack(target[None]))
+            assert roots.reach >= 19
+            bits, build = roots.matches()[0]
+            assert bits == build().bits == deep.bits(i)
+            assert (build().evaluate(inputs, carrier) == target).all()
 
 
 def test_programs_far_outside_any_bank_are_met_in_the_middle():
