@@ -121,15 +121,18 @@ def test_roots_tell_of_a_few_levels_beyond_the_bank(name, modulus):
     """Zeros in the target, which products hide, and moduli by which not everything divides cost no reach."""
     carrier, lang = Residues(modulus), language(name, 2)
     inputs = points(carrier, 2, 8)
-    shallow, deep = (Bank.build(lang, carrier, inputs, max_bits=bits) for bits in (14, 19))
-    beyond = np.array([i for i in range(len(deep)) if deep.bits(i) > 14])
+    inputs[0, 0] = inputs[1, 1] = 0
+    shallow = Bank(lang, carrier, inputs, max_bits=1000)  # with every condition that longer programs may want
+    depth = next(x for x in shallow.grow() if x >= 12)
+    deep = Bank.build(lang, carrier, inputs, max_bits=depth + 6)
+    beyond = np.array([i for i in range(len(deep)) if deep.bits(i) > depth])
     with_zeros = beyond[(deep.outputs(beyond) == 0).any(axis=1)]
     assert len(with_zeros) > 5
     for some in (beyond, with_zeros):
         chosen = some[:: max(1, len(some) // 30)]
         for i, target in zip(chosen.tolist(), deep.outputs(chosen), strict=True):
             roots = Roots(shallow, shallow.lanes.pack(target[None]))
-            assert roots.reach >= 19
+            assert roots.reach == depth + 6
             bits, build = roots.matches()[0]
             assert bits == build().bits == deep.bits(i)
             assert (build().evaluate(inputs, carrier) == target).all()
