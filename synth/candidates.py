@@ -10,8 +10,9 @@ from typing import TypeAlias
 import numpy as np
 
 from synth.carrier import Carrier, IntArray
+from synth.gather import Batch, Gatherer, batches
 from synth.grammar import cheapest, groups
-from synth.kernels import Batch, Gatherer, Kernel, batches, kernels
+from synth.kernels import Kernel, kernels
 from synth.lanes import Lanes, Words
 from synth.language import Language
 from synth.plans import Plan, plan

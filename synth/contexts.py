@@ -8,23 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
-from itertools import groupby
 
 import numpy as np
-import numpy.typing as npt
 
 from synth.bank import Bank
-from synth.carrier import Carrier, IntArray
-from synth.grammar import cheapest
-from synth.kernels import Batch, Gatherer, Prepare, batches
+from synth.carrier import IntArray
+from synth.gather import Gatherer
+from synth.kernels import Prepare
 from synth.lanes import Keys, Words
-from synth.language import Language
 from synth.plans import pairs
 from synth.program import Program
 from synth.ranking import first_of_each
 from synth.shelf import Shelf
-from synth.solvers import Solver, solvers
+from synth.solvers import Solver, SolverGroup, context_stride, solver_groups, solvers
 from synth.tiles import BLOCK, build_levels, tiles
 
 _SIDES = (("parent", 0), ("other", 1))
@@ -51,7 +47,7 @@ class Contexts:
     def __init__(self, bank: Bank, target: Words) -> None:
         self.bank = bank
         self.solvers = solvers(bank.language, bank.carrier)
-        self.stride = _stride(bank.language, bank.carrier)
+        self.stride = context_stride(bank.language, bank.carrier)
         self.deepest = 0
         self.evaluated = 0
         self.shelf = Shelf(bank.lanes, 2)
@@ -60,7 +56,7 @@ class Contexts:
         self.shelf.extend(target, self._target, *_EMPTY, 0)
         self.raw_keys: Keys = self._target[:0]
         self._raw: list[_Part] = []
-        self._groups = _groups(bank.language, bank.carrier)
+        self._groups = solver_groups(bank.language, bank.carrier)
         self._prepared: dict[tuple[str, int, Prepare], Words] = {}
 
     def __len__(self) -> int:
@@ -126,7 +122,7 @@ class Contexts:
         self.shelf.extend(words, self.raw_keys.take(new), bits.take(new), solver, made, self.deepest)
         self.raw_keys = self.raw_keys[:0]
 
-    def _pairs(self, group: _Group, low: int, high: int) -> tuple[IntArray, IntArray, IntArray]:
+    def _pairs(self, group: SolverGroup, low: int, high: int) -> tuple[IntArray, IntArray, IntArray]:
         """Parents, other arguments (-1 for none) and bits of the group's contexts of ``low`` to ``high`` bits."""
         shelf = self.bank.shelves["value"]
         if group.arity == 1:
@@ -277,39 +273,3 @@ class _Part:
     bits: IntArray
     words: Words
     keys: Keys
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class _Group:
-    """Solvers of equal arity, bits and family, which meet the same pairs.
-
-    Attributes:
-        solvers: numbers; batches: their kernels, in that order.
-        of_family: of all solvers, by number, which are of this family; the empty context has solver -1, the last entry.
-    """
-
-    arity: int
-    bits: int
-    family: str
-    solvers: tuple[int, ...]
-    batches: tuple[Batch, ...]
-    of_family: npt.NDArray[np.bool_]
-
-
-@lru_cache(maxsize=64)
-def _stride(language: Language, carrier: Carrier) -> int:
-    least = int(cheapest(language)["value"])
-    return min((x.rule.bits + least * (x.rule.arity - 1) for x in solvers(language, carrier)), default=1)
-
-
-@lru_cache(maxsize=64)
-def _groups(language: Language, carrier: Carrier) -> tuple[_Group, ...]:
-    every = solvers(language, carrier)
-    found: list[_Group] = []
-    for (arity, bits, family), members in groupby(every, lambda x: (x.rule.arity, x.rule.bits, x.family)):
-        its = list(members)
-        joined = batches([(x.kernel, ("parent", "other")[:arity], range(arity)) for x in its])
-        numbers = tuple(every.index(x) for x in its)
-        of_family = np.array([*(x.family == family for x in every), False])
-        found.append(_Group(arity, bits, family, numbers, joined, of_family))
-    return tuple(found)

@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import groupby
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from synth.carrier import Carrier, Residues
+from synth.gather import Batch, batches
+from synth.grammar import cheapest
 from synth.kernels import Kernel, Kernels, Prepare, kernels
 from synth.lanes import Words
 from synth.language import Language
@@ -58,6 +61,44 @@ def solvers(language: Language, carrier: Carrier) -> tuple[Solver, ...]:
             holes = [i for i, x in enumerate(rule.inverses) if x is not None]
             found.extend(_solver(kernels(carrier), position, rule, i) for i in holes[: 1 if rule.commutes else None])
     return tuple(sorted(found, key=lambda x: (-x.rule.arity, x.rule.bits, x.family, x.position)))
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class SolverGroup:
+    """Solvers of equal arity, bits and family, which meet the same pairs.
+
+    Attributes:
+        solvers: numbers; batches: their kernels, in that order.
+        of_family: of all solvers, by number, which are of this family; the empty context has solver -1, the last entry.
+    """
+
+    arity: int
+    bits: int
+    family: str
+    solvers: tuple[int, ...]
+    batches: tuple[Batch, ...]
+    of_family: npt.NDArray[np.bool_]
+
+
+@lru_cache(maxsize=64)
+def solver_groups(language: Language, carrier: Carrier) -> tuple[SolverGroup, ...]:
+    """The solvers for a language, by what they meet."""
+    every = solvers(language, carrier)
+    found: list[SolverGroup] = []
+    for (arity, bits, family), members in groupby(every, lambda x: (x.rule.arity, x.rule.bits, x.family)):
+        its = list(members)
+        joined = batches([(x.kernel, ("parent", "other")[:arity], range(arity)) for x in its])
+        numbers = tuple(every.index(x) for x in its)
+        of_family = np.array([*(x.family == family for x in every), False])
+        found.append(SolverGroup(arity, bits, family, numbers, joined, of_family))
+    return tuple(found)
+
+
+@lru_cache(maxsize=64)
+def context_stride(language: Language, carrier: Carrier) -> int:
+    """How many bits a context has at least more than the one around it."""
+    least = int(cheapest(language)["value"])
+    return min((x.rule.bits + least * (x.rule.arity - 1) for x in solvers(language, carrier)), default=1)
 
 
 def _solver(built: Kernels, position: int, rule: Production, hole: int) -> Solver:
