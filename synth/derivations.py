@@ -11,71 +11,19 @@ Which programs count does not depend on any label.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from math import ceil, log2
+from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from synth.behaviours import LITERAL, Behaviours, Made, Masses, evaluate, probes
 from synth.carrier import Carrier, IntArray
-from synth.draws import integers
 from synth.grammar import SORTS, cheapest, overhead
 from synth.integers import literal, literals_of
 from synth.language import Language
 from synth.program import Production, Program, Sort
 from synth.vectors import Vectors, Words, vectors
 
-Masses = npt.NDArray[np.float64]
-POINTS = 16  # at which behaviours are told apart, at least
-_ALL_POINTS = 64  # inputs that are all taken, where there are no more
-_BITS = 90  # of information in the values at the points, at least
-LITERAL = -1  # in place of a production's position; the argument is then the literal's value
 _BYTES = 160  # of a candidate, in all that is held of it at any time
-
-
-@dataclass(eq=False)
-class Behaviours:
-    """The behaviours of one sort, cheapest first.
-
-    Attributes:
-        values: on the points, as ``Vectors`` has them.
-        bits, origin: of the cheapest program, and the position of the production at its root.
-        arguments: the behaviours that it is made of, shape (3, count), -1 for none.
-        rank: its height as a tree.
-        offsets: ``offsets[c]`` behaviours have fewer than c bits.
-        masses: the sums of 2^-bits, once they have been added up.
-    """
-
-    values: Words
-    keys: npt.NDArray[np.uint64]
-    order: IntArray
-    bits: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
-    origin: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
-    arguments: IntArray = field(default_factory=lambda: np.empty((3, 0), dtype=np.int64))
-    rank: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
-    offsets: list[int] = field(default_factory=lambda: [0, 0])
-    masses: Masses = field(default_factory=lambda: np.empty(0))
-
-    def __len__(self) -> int:
-        return len(self.bits)
-
-    def find(self, keys: npt.NDArray[np.uint64]) -> IntArray:
-        """Indices of behaviours by their keys, -1 where there is none."""
-        if not len(self.keys):
-            return np.full(len(keys), -1, dtype=np.int64)
-        at = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
-        return np.where(self.keys[at] == keys, self.order[at], -1)
-
-
-@dataclass(frozen=True, eq=False)
-class _Made:
-    """Candidates of one production: arguments' indices, shape (arity, count), and how often each counts."""
-
-    rule: Production
-    position: int
-    arguments: IntArray
-    times: Masses | float
-    values: Words
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,10 +82,8 @@ class Derivations:
         self.deepest = 0
         self.candidates = 0
         self._vectors = vectors(language, carrier, len(inputs))
-        none = np.empty(0, dtype=np.uint64)
-        self.behaviours: dict[Sort, Behaviours] = {
-            s: Behaviours(self._vectors.empty(), none, np.empty(0, dtype=np.int64)) for s in SORTS
-        }
+        arity = max([1, *(x.arity for x in language.productions)])
+        self.behaviours: dict[Sort, Behaviours] = {s: Behaviours.none(self._vectors, arity) for s in SORTS}
         self._least = cheapest(language)
         self._parts: dict[str, list[Steps]] = {}
         self._leaf: dict[Sort, list[tuple[IntArray, float]]] = {s: [] for s in SORTS}
@@ -172,7 +118,7 @@ class Derivations:
         top = {s: (int(x.bits[-1]) if len(x) else -(1 << 30)) for s, x in self.behaviours.items()}
         return any(x.bits + sum(top[s] for s in x.arguments) >= bits for x in self.language.productions)
 
-    def _plans(self, sort: Sort, bits: int) -> Iterator[tuple[Production, int, Callable[[], Iterator[_Made]]]]:
+    def _plans(self, sort: Sort, bits: int) -> Iterator[tuple[Production, int, Callable[[], Iterator[Made]]]]:
         for position, rule in enumerate(self.language.productions):
             if rule.sort != sort or not rule.arity or rule.bits >= bits:
                 continue
@@ -184,12 +130,12 @@ class Derivations:
             if count:
                 count = count // 2 if rule.commutes else count
 
-                def build(rule: Production = rule, position: int = position, left: int = left) -> Iterator[_Made]:
+                def build(rule: Production = rule, position: int = position, left: int = left) -> Iterator[Made]:
                     yield self._combined(rule, position, left)
 
                 yield rule, count, build
 
-    def _combined(self, rule: Production, position: int, bits: int) -> _Made:
+    def _combined(self, rule: Production, position: int, bits: int) -> Made:
         """All of one production whose arguments have so many bits together; of pairs that commute one order."""
         found = self.behaviours[rule.arguments[0]]
         left = bits - found.bits - int(sum(self._least[s] for s in rule.arguments[1:]))
@@ -214,62 +160,50 @@ class Derivations:
         indices = np.array(arguments)
         times = np.where(indices[0] == indices[1], 1.0, 2.0) if rule.commutes else 1.0
         words = [self.behaviours[s].values.take(x, axis=1) for s, x in zip(rule.arguments, indices, strict=True)]
-        return _Made(rule, position, indices, times, self._vectors.apply(rule, *words))
+        return Made(rule, position, indices, times, self._vectors.apply(rule, *words))
 
-    def _leaves(self, sort: Sort, bits: int) -> Iterator[_Made]:
+    def _leaves(self, sort: Sort, bits: int) -> Iterator[Made]:
         none = np.empty((0, 1), dtype=np.int64)
         for position, rule in enumerate(self.language.productions):
             if rule.sort == sort and not rule.arity and rule.bits == bits:
-                yield _Made(rule, position, none, 1.0, self._vectors.leaf(rule, self.inputs))
+                yield Made(rule, position, none, 1.0, self._vectors.leaf(rule, self.inputs))
         if self.language.integers and sort == "value" and len(values := np.array(literals_of(bits), dtype=np.int64)):
             self.candidates += len(values)
             made = np.broadcast_to(values, (len(self.inputs), len(values)))
-            yield _Made(literal(int(values[0])), LITERAL, values[None], 1.0, np.ascontiguousarray(made))
+            yield Made(literal(int(values[0])), LITERAL, values[None], 1.0, np.ascontiguousarray(made))
 
-    def _put(self, sort: Sort, bits: int, made: list[_Made]) -> None:
+    def _put(self, sort: Sort, bits: int, made: list[Made]) -> None:
         """Number the new behaviours, and note what makes which."""
         found = self.behaviours[sort]
         if made:
             values = np.concatenate([x.values for x in made], axis=1)
             keys = self._vectors.keys(values)
-            index = found.find(keys)
-            fresh = np.flatnonzero(index < 0)
-            if len(fresh):
-                new, first, which = np.unique(keys[fresh], return_index=True, return_inverse=True)
-                places = np.argsort(np.argsort(first))  # in the order in which they came
-                index[fresh] = len(found) + places[which]
-                self._extend(sort, bits, made, fresh[np.sort(first)], values)
-                at = np.searchsorted(found.keys, new)
-                found.keys = np.insert(found.keys, at, new)
-                found.order = np.insert(found.order, at, len(found) - len(new) + places)
+            index, first = found.number(keys)
+            if len(first):
+                found.extend(bits, values.take(first, axis=1), *self._origins(sort, made, first))
             self._note(sort, made, index)
         found.offsets.append(len(found))
 
-    def _extend(self, sort: Sort, bits: int, made: list[_Made], chosen: IntArray, values: Words) -> None:
-        found, count = self.behaviours[sort], len(chosen)
-        ends = np.cumsum([x.values.shape[1] for x in made])
+    def _origins(self, sort: Sort, made: list[Made], chosen: IntArray) -> tuple[IntArray, IntArray, IntArray]:
+        """Of candidates by their place in all that was made: the production's position, the arguments, the height."""
+        count, ends = len(chosen), np.cumsum([len(x) for x in made])
         part = np.searchsorted(ends, chosen, side="right")
         origin, rank = np.empty(count, dtype=np.int64), np.zeros(count, dtype=np.int64)
-        arguments = np.full((3, count), -1, dtype=np.int64)
+        arguments = np.full((len(self.behaviours[sort].arguments), count), -1, dtype=np.int64)
         for i in np.unique(part).tolist():
             here = np.flatnonzero(part == i)
-            inside = chosen[here] - (ends[i] - made[i].values.shape[1])
+            taken = made[i].arguments[:, chosen[here] - (ends[i] - len(made[i]))]
             origin[here] = made[i].position
-            taken = made[i].arguments[:, inside]
             arguments[: len(taken), here] = taken
             if made[i].rule.arity:
                 ranks = [self.behaviours[s].rank[x] for s, x in zip(made[i].rule.arguments, taken, strict=True)]
                 rank[here] = 1 + np.max(ranks, axis=0)
-        found.values = np.concatenate([found.values, values.take(chosen, axis=1)], axis=1)
-        found.bits = np.concatenate([found.bits, np.full(count, bits)])
-        found.origin = np.concatenate([found.origin, origin])
-        found.arguments = np.concatenate([found.arguments, arguments], axis=1)
-        found.rank = np.concatenate([found.rank, rank])
+        return origin, arguments, rank
 
-    def _note(self, sort: Sort, made: list[_Made], index: IntArray) -> None:
+    def _note(self, sort: Sort, made: list[Made], index: IntArray) -> None:
         start = 0
         for x in made:
-            result = index[start : start + x.values.shape[1]]
+            result = index[start : start + len(x)]
             start += len(result)
             weight = 2.0**-x.rule.bits
             if not x.rule.arity:
@@ -351,61 +285,8 @@ class Derivations:
         return found
 
     def evaluate(self, indices: IntArray, inputs: IntArray) -> tuple[Vectors, Words]:
-        """The values of cheapest programs by index, at any inputs of shape (t, arity), as packed vectors."""
-        needed = {s: np.zeros(len(x), dtype=np.bool_) for s, x in self.behaviours.items()}
-        needed["value"][indices] = True
-        ranks = {s: x.rank for s, x in self.behaviours.items()}
-        highest = max((int(x.max()) for x in ranks.values() if len(x)), default=0)
-        groups: list[tuple[Sort, int, IntArray]] = []
-        for rank in range(highest, -1, -1):
-            for sort, found in self.behaviours.items():
-                here = np.flatnonzero(needed[sort] & (ranks[sort] == rank))
-                for position in np.unique(found.origin[here]).tolist():
-                    chosen = here[found.origin[here] == position]
-                    groups.append((sort, position, chosen))
-                    if rank:
-                        rule = self.language.productions[position]
-                        for s, x in zip(rule.arguments, found.arguments[:, chosen], strict=False):
-                            needed[s][x] = True
-        packed = vectors(self.language, self.carrier, len(inputs))
-        place = {s: np.cumsum(x) - 1 for s, x in needed.items()}
-        table = {s: packed.room(int(x.sum())) for s, x in needed.items()}
-        for sort, position, chosen in reversed(groups):
-            arguments = self.behaviours[sort].arguments[:, chosen]
-            if position == LITERAL:
-                made = np.broadcast_to(arguments[0], (len(inputs), len(chosen)))
-            else:
-                rule = self.language.productions[position]
-                if rule.arity:
-                    parts = zip(rule.arguments, arguments, strict=False)
-                    made = packed.apply(rule, *(table[s].take(place[s][x], axis=1) for s, x in parts))
-                else:
-                    made = packed.leaf(rule, inputs)
-            table[sort][:, place[sort][chosen]] = made
-        return packed, table["value"].take(place["value"][indices], axis=1)
-
-
-def probes(carrier: Carrier, arity: int) -> IntArray:
-    """Fixed points at which behaviours are told apart, shape (points, arity).
-
-    All where they are few. Otherwise 16 or more hashed ones, among them some with a zero and with the last element in
-    each place, and with equal arguments; the smaller the carrier, the more it takes to tell unrelated behaviours apart.
-    Behaviours that differ in few other places are taken for one.
-    """
-    if carrier.size**arity <= _ALL_POINTS:
-        return np.stack(np.unravel_index(np.arange(carrier.size**arity), (carrier.size,) * arity), axis=1)
-    count = max(POINTS, 8 * ceil(_BITS / (8 * log2(carrier.size))))
-    points = integers(0, "probes", np.arange(count * arity), carrier.size).reshape(count, arity)
-    row = 0
-    for value in (0, carrier.size - 1):
-        for i in range(arity):
-            points[row, i] = value
-            row += 1
-    for i in range(arity):
-        for j in range(i):
-            points[row, i] = points[row, j]
-            row += 1
-    return points
+        """The values of cheapest programs by index, at any inputs of shape (t, arity), and how they are packed."""
+        return evaluate(self.language, self.carrier, self.behaviours, indices, inputs)
 
 
 def _joined(parts: list[Steps]) -> Steps:

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from synth.behaviours import Masses
 from synth.carrier import IntArray
-from synth.derivations import Derivations, Masses
+from synth.derivations import Derivations
 from synth.kernels import kernels
 from synth.lanes import Lanes, Words
 from synth.program import Production

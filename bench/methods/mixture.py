@@ -16,10 +16,13 @@ _SHARE = 4  # of the memory, what the derivations may take
 
 
 @method("mixture", version=1, family="synth", work={"programs": 1 << 18}, imports=("synth.posterior",), online=True)
-def mixture(problem: Problem, budget: Budget, rng: np.random.Generator) -> Generator[Candidate, None, None]:
+def mixture(
+    problem: Problem, budget: Budget, rng: np.random.Generator, programs: int = 0
+) -> Generator[Candidate, None, None]:
     """Solomonoff's predictor in the language: what most of the mass of all programs that agree says.
 
-    Its answer on a cell is the most probable value; its program the shortest of the most probable behaviour.
+    Its answer on a cell is the most probable value; its program the shortest of the most probable behaviour. Derivations
+    are counted to the depth that ``programs`` of them reach; 0 for those of the work budget.
     """
     from synth.derivations import Derivations  # late: they need scipy
     from synth.posterior import Posterior
@@ -30,7 +33,7 @@ def mixture(problem: Problem, budget: Budget, rng: np.random.Generator) -> Gener
     derivations = Derivations(
         language,
         carrier,
-        most_candidates=int(budget.work.get("programs", 1 << 18)),
+        most_candidates=programs or int(budget.work.get("programs", 1 << 18)),
         memory_mib=budget.memory_mib // _SHARE,
     )
     posterior = Posterior(derivations, noise=problem.noise)

@@ -10,8 +10,9 @@ import pytest
 from oracle import all_programs
 
 from synth.bank import Bank
+from synth.behaviours import probes
 from synth.carrier import Carrier, Residues, symmetric_group
-from synth.derivations import Derivations, probes
+from synth.derivations import Derivations
 from synth.joins import Joins
 from synth.language import Language, language
 from synth.mixture import prior, total_mass
