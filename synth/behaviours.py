@@ -1,4 +1,4 @@
-"""Behaviours: what programs of one sort do on a few points; each has its cheapest program, which has values anywhere."""
+"""Behaviours: what programs of one sort do on a few points, and their cheapest programs, which have values anywhere."""
 
 from __future__ import annotations
 

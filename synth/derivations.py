@@ -23,7 +23,8 @@ from synth.language import Language
 from synth.program import Production, Program, Sort
 from synth.vectors import Vectors, Words, vectors
 
-_BYTES = 160  # of a candidate, in all that is held of it at any time
+_BYTES = 96  # of a candidate, in all that is held of it at any time, besides
+_COPIES = 4  # of its values
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +89,8 @@ class Derivations:
         self._parts: dict[str, list[Steps]] = {}
         self._leaf: dict[Sort, list[tuple[IntArray, float]]] = {s: [] for s in SORTS}
         self._programs: dict[tuple[Sort, int], Program] = {}
-        most = min(most_candidates, memory_mib * 2**20 // _BYTES)
+        each = _BYTES + _COPIES * self._vectors.room(1).nbytes
+        most = min(most_candidates, memory_mib * 2**20 // each)
         while self.deepest < max_bits and self._grow(self.deepest + 1, most):
             pass
         self.steps: dict[str, Steps] = {name: _joined(parts) for name, parts in self._parts.items()}

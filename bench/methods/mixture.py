@@ -21,8 +21,8 @@ def mixture(
 ) -> Generator[Candidate, None, None]:
     """Solomonoff's predictor in the language: what most of the mass of all programs that agree says.
 
-    Its answer on a cell is the most probable value; its program the shortest of the most probable behaviour. Derivations
-    are counted to the depth that ``programs`` of them reach; 0 for those of the work budget.
+    Its answer on a cell is the most probable value; its program the shortest of the most probable behaviour.
+    Derivations are counted to the depth that ``programs`` of them reach; 0 for those of the work budget.
     """
     from synth.derivations import Derivations  # late: they need scipy
     from synth.posterior import Posterior
