@@ -40,6 +40,7 @@ class Reader:
         self.accepted_at = 0
         self._program: tuple[Any, Program | None] | None = None
         self._tried = 0
+        self._tried_relabelled = 0
 
     def show(self, point: Checkpoint) -> Candidate:
         """The network's own answer, with the law's program where the two agree."""
@@ -192,9 +193,12 @@ class Reader:
 
         if self.readable and isinstance(self.problem.carrier, Residues):
             problem, self._tried = self.problem, point.step
+            relabelled = point.final or point.step >= 2 * self._tried_relabelled
+            self._tried_relabelled = point.step if relabelled else self._tried_relabelled
             self.reading = read_law(
-                point.network, self.problem.carrier, self.held_out, problem.inputs, problem.outputs, problem.noise
-            )
+                point.network, self.problem.carrier, self.held_out, problem.inputs, problem.outputs, problem.noise,
+                relabelled=relabelled,
+            )  # fmt: skip
             if self.reading is not None and self.reading.accepted:
                 self._program_of(self.reading)  # its time is extraction
 

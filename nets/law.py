@@ -15,6 +15,7 @@ import numpy as np
 
 from nets.fourier import rank_one_share
 from nets.models import FloatArray, Network
+from nets.relabelling import read_relabelled
 from synth.carrier import IntArray, Residues
 from synth.laws import ZERO, Basis, Law, decode
 from synth.spectral import additive_tables, zero_elements
@@ -52,7 +53,14 @@ def held_out_sample(cells: IntArray, size: int, most: int = MOST_SCORES) -> IntA
 
 
 def read_law(
-    network: Network, carrier: Residues, held_out: IntArray, inputs: IntArray, labels: IntArray, noise: float = 0.0
+    network: Network,
+    carrier: Residues,
+    held_out: IntArray,
+    inputs: IntArray,
+    labels: IntArray,
+    noise: float = 0.0,
+    *,
+    relabelled: bool = True,
 ) -> Reading | None:
     """The law that a network has come to.
 
@@ -62,6 +70,8 @@ def read_law(
         held_out: cells that are not among the examples, shape (N, arity).
         inputs, labels: the examples, shapes (n, arity) and (n,): they decide on acceptance, nothing else.
         noise: the declared share of wrong labels.
+        relabelled: whether to look for laws with their outputs in any order where no other is accepted, which takes
+            about as long again.
 
     Returns:
         None where there is nothing to read: no held-out cells, or a function of one input, of which held-out cells
@@ -70,11 +80,20 @@ def read_law(
     if held_out.shape[1] < 2:
         return None
     cells = held_out_sample(held_out, carrier.size)
-    return read_logits(cells, network.logits(cells), carrier, inputs, labels, noise) if len(cells) else None
+    if not len(cells):
+        return None
+    return read_logits(cells, network.logits(cells), carrier, inputs, labels, noise, relabelled=relabelled)
 
 
 def read_logits(
-    cells: IntArray, logits: FloatArray, carrier: Residues, inputs: IntArray, labels: IntArray, noise: float = 0.0
+    cells: IntArray,
+    logits: FloatArray,
+    carrier: Residues,
+    inputs: IntArray,
+    labels: IntArray,
+    noise: float = 0.0,
+    *,
+    relabelled: bool = True,
 ) -> Reading:
     """The law in logits of shape (N, m) at ``cells`` of shape (N, arity); see ``read_law``."""
     answers = logits.argmax(axis=1)
@@ -91,11 +110,20 @@ def read_logits(
     if basis == "dlog":
         tables = tuple(np.where(zero[j], ZERO, table) for j, table in enumerate(tables))
     law = Law.of(carrier, basis, tables)
-    fit = law.fit(inputs, labels)
     needed = 1 - noise - 3 * sqrt(noise * (1 - noise) / max(1, len(labels)))
-    leads = _leads(law, cells, answers)
-    accepted = leads and fit >= needed and len(labels) >= LEAST_EXAMPLES
-    return Reading(law, shares, fit, float((law.predict(cells) == answers).mean()), leads, accepted)
+
+    def judged(law: Law) -> Reading:
+        fit, leads = law.fit(inputs, labels), _leads(law, cells, answers)
+        accepted = leads and fit >= needed and len(labels) >= LEAST_EXAMPLES
+        return Reading(law, shares, fit, float((law.predict(cells) == answers).mean()), leads, accepted)
+
+    found = judged(law)
+    if relabelled and not found.accepted and len(np.unique(answers)) > carrier.modulus // 2:
+        another = read_relabelled(cells, logits, carrier)
+        other = judged(another) if another is not None else None
+        if other is not None and other.accepted:
+            return other
+    return found
 
 
 def _leads(law: Law, cells: IntArray, answers: IntArray) -> bool:

@@ -34,7 +34,7 @@ def law_program(law: Law, language: Language, domain: IntArray | None = None) ->
     operators = ("+", "-") if law.basis == "additive" else ("*", "/")
     if not has_arithmetic(language) or language.arity != law.arity or operators[0] not in language:
         return None
-    if law.order != (law.carrier.modulus if law.basis == "additive" else law.carrier.modulus - 1):
+    if law.relabelled or law.order != (law.carrier.modulus if law.basis == "additive" else law.carrier.modulus - 1):
         return None
     for bits, points, needed in DEPTHS:
         bank = form_bank(language, law.carrier, law.basis, bits, points)

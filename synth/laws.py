@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from math import log2
+from math import lgamma, log, log2
 from typing import Any, Literal
 
 import numpy as np
@@ -76,6 +76,7 @@ class Law:
         tables: one for each input, shape (m,): classes 0 .. order-1, ZERO or UNKNOWN.
         decode: shape (order,), the element that each class of the sum stands for. ``laws.decode`` of the basis, or
             any other list of elements for a law up to a relabelling of the outputs.
+        zero: what the result is where an input is ZERO.
     """
 
     carrier: Residues
@@ -83,6 +84,7 @@ class Law:
     order: int
     tables: tuple[IntArray, ...]
     decode: IntArray
+    zero: int = 0
 
     def __post_init__(self) -> None:
         m = self.carrier.modulus
@@ -118,7 +120,7 @@ class Law:
             unknown |= classes == UNKNOWN
         result = self.decode[total % self.order]
         result[unknown] = NO_ANSWER
-        result[zero] = 0  # whatever an unknown other factor is
+        result[zero] = self.zero  # whatever an unknown other factor is
         return result
 
     def fit(self, inputs: IntArray, outputs: IntArray) -> float:
@@ -132,9 +134,16 @@ class Law:
 
     @property
     def bits(self) -> float:
-        """What writing the tables down costs: every entry one of the classes (or zero)."""
+        """What writing the tables down costs: every entry one of the classes (or zero), and the order of the outputs
+        where it is not the basis' own."""
         alphabet = self.order + (self.basis == "dlog")
-        return sum(len(table) for table in self.tables) * log2(alphabet)
+        tables = sum(len(table) for table in self.tables) * log2(alphabet)
+        return tables + (lgamma(self.carrier.modulus + 1) / log(2) if self.relabelled else 0.0)
+
+    @property
+    def relabelled(self) -> bool:
+        """Whether the outputs come in another order than the basis'."""
+        return self.zero != 0 or not np.array_equal(self.decode, decode(self.carrier, self.basis))
 
     @property
     def text(self) -> str:
@@ -144,6 +153,11 @@ class Law:
         total = " + ".join(f"{f}({x})" for f, x in zip(names, inputs, strict=True))
         left = "result" if self.basis == "additive" else f"log_{primitive_root(self.carrier.modulus)} result"
         shown = "; ".join(f"{f} = {_spell(table)}" for f, table in zip(names, self.tables, strict=True))
+        if self.relabelled:
+            left = "y(result)"
+            classes = np.full(self.carrier.modulus, ZERO, dtype=np.int64)
+            classes[self.decode] = np.arange(self.order)
+            shown += f"; y = {_spell(classes)}"
         return f"{left} = {total} mod {self.order}; {shown}"
 
     def normalised(self) -> Law:
@@ -157,7 +171,7 @@ class Law:
             offset += start
         first = self.tables[0]
         first = np.where(first >= 0, (first + offset) % self.order, first)
-        return Law(self.carrier, self.basis, self.order, (first, *shifted), self.decode)
+        return Law(self.carrier, self.basis, self.order, (first, *shifted), self.decode, self.zero)
 
     def __eq__(self, other: Any) -> bool:
         return (
@@ -166,6 +180,7 @@ class Law:
             and self.arity == other.arity
             and all(np.array_equal(f, g) for f, g in zip(self.tables, other.tables, strict=True))
             and np.array_equal(self.decode, other.decode)
+            and self.zero == other.zero
         )
 
     def __hash__(self) -> int:
