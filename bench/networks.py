@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, get_type_hints
 
 import numpy as np
 
-from bench.method import Budget, Candidate, Problem
+from bench.errors import UserError
+from bench.method import Budget, Candidate, Inapplicable, Method, Problem, method
 from bench.reading import Reader
 from synth.carrier import Residues
+
+if TYPE_CHECKING:
+    from nets.models import Architecture
 
 IMPORTS = ("nets.train", "nets.law", "nets.faithful", "nets.bilinear", "nets.transformer", "synth.closed_forms")
 WATCHED = 1 << 15  # cells whose answers must settle
@@ -38,7 +44,13 @@ class Settings:
 
 
 def training(
-    problem: Problem, budget: Budget, rng: np.random.Generator, settings: Settings, *, decoder: bool
+    problem: Problem,
+    budget: Budget,
+    rng: np.random.Generator,
+    settings: Settings,
+    *,
+    decoder: bool,
+    kind: type[Architecture] | None = None,
 ) -> Generator[Candidate, None, None]:
     """Candidates of one training run.
 
@@ -46,11 +58,12 @@ def training(
         settings: which network, how.
         decoder: whether an accepted law is the answer, as soon as it is accepted, in the network's place. Otherwise
             the network answers, and a program is shown only when it is this very checkpoint's own.
+        kind: a user's own architecture; None for the one that the settings name.
     """
     import torch
 
     from nets.models import architecture
-    from nets.recipes import recipe, symmetric, widths
+    from nets.recipes import recipe, symmetric, widths, worth
     from nets.train import Diverged, train
 
     if problem.n == 0:
@@ -58,9 +71,11 @@ def training(
     torch.set_num_threads(problem.threads)
     size, cells = problem.carrier.size, problem.domain
     alike = symmetric(problem.inputs, problem.outputs) if settings.tables == "auto" else settings.tables == "shared"
-    options = widths(settings.architecture, size, problem.arity, problem.n, settings.recipe, alike)
-    options |= {k: v for k, v in settings.options.items() if v > 0}
-    network = architecture(settings.architecture, size, problem.arity, **options)
+    examples = worth(problem.inputs, size) if alike and settings.recipe == "fast" else problem.n
+    options = widths(settings.architecture, size, problem.arity, examples, settings.recipe, alike)
+    options |= {k: v for k, v in settings.options.items() if v > 0 or kind is not None}
+    build = kind or partial(architecture, settings.architecture)
+    network = build(size, problem.arity, **options)  # pyright: ignore[reportArgumentType]
     changes: dict[str, Any] = {}
     if settings.rate > 0:
         changes["rate"] = settings.rate
@@ -68,7 +83,7 @@ def training(
         changes["decay"] = settings.decay
     if settings.steps > 0:
         changes["steps"] = settings.steps
-    plan = recipe(settings.recipe, network, problem.n, **changes)
+    plan = recipe(settings.recipe, network, examples, **changes)
     watched = cells[:: -(-len(cells) // WATCHED)]
     seed = int(rng.integers(2**31))
     run = train(
@@ -92,6 +107,50 @@ def training(
             predict=lambda: np.full(len(cells), common), work=reader.work, notes={"cause": f"diverged: {reason}"},
             extraction_seconds=reader.seconds,
         )  # fmt: skip
+
+
+def of_architecture(name: str, kind: type) -> Method:
+    """A user's own architecture as a method: its fields are the parameters, and the recipe's settings.
+
+    Raises:
+        UserError: it is no subclass of ``nets.models.Architecture``.
+    """
+    from nets.models import Architecture
+
+    if not (issubclass(kind, Architecture) and is_dataclass(kind)):
+        raise UserError(f"{name}: expected a dataclass that extends nets.models.Architecture, got {kind.__name__}")
+    known = ("recipe", "lr", "wd", "steps")
+    own = [x for x in fields(kind) if x.name not in ("size", "arity")]
+    if taken := [x.name for x in own if x.name in known]:
+        raise UserError(f"{name}: its field {taken[0]} has the name of a setting of the recipe; call it otherwise")
+
+    def run(
+        problem: Problem,
+        budget: Budget,
+        rng: np.random.Generator,
+        recipe: Literal["fast", "delayed"] = "fast",
+        lr: float = 0.0,
+        wd: float = -1.0,
+        steps: int = 0,
+        **options: int | float,
+    ) -> Generator[Candidate, None, None]:
+        if problem.arity not in kind.arities:
+            raise Inapplicable(f"{name} takes {kind.arities[0]} to {kind.arities[-1]} inputs, not {problem.arity}")
+        given = {x.name: x.default for x in own if x.default is not MISSING} | options
+        settings = Settings(name, recipe, lr, wd, steps, given)
+        yield from training(problem, budget, rng, settings, decoder=False, kind=kind)
+
+    plain = inspect.signature(run, eval_str=True, globals=globals())
+    parameters = [x for x in plain.parameters.values() if x.kind is not x.VAR_KEYWORD]
+    hints = get_type_hints(kind)
+    for x in own:
+        default = inspect.Parameter.empty if x.default is MISSING else x.default
+        parameters.append(
+            inspect.Parameter(x.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=hints[x.name])
+        )
+    run.__signature__ = plain.replace(parameters=parameters)  # pyright: ignore[reportFunctionMemberAccess]
+    about = (kind.__doc__ or "").strip().partition("\n")[0]
+    return replace(method(name, version=1, family="user", imports=IMPORTS, trains=True)(run), about=about)
 
 
 def warm(architecture: str) -> None:

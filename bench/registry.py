@@ -293,12 +293,18 @@ def _file_method(path: str, name: str) -> tuple[Method, str]:
 
 
 def _as_method(name: str, found: object) -> Method:
-    """A declared method, or a plain generator function as one."""
+    """A declared method; or a plain generator function, or a network's architecture, as one."""
+    if isinstance(found, type):
+        from bench.networks import of_architecture
+
+        found = of_architecture(name, found)
     if isinstance(found, FunctionType):
         about = (found.__doc__ or "").strip().partition("\n")[0]
         found = Method(name, 1, "user", found, {}, (), None, trains=False, online=False, about=about)
     if not isinstance(found, Method):
-        raise UserError(f"{name}: expected a method or a generator function, got {type(found).__name__}")
+        raise UserError(
+            f"{name}: expected a method or a generator function, got {type(found).__name__}"
+        )
     if len(inspect.signature(found.run).parameters) < _METHOD_ARGUMENTS:
         raise UserError(f"{name}: expected its function to take (problem, budget, rng)")
     return found

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from bench.errors import UserError
 from bench.method import Budget, Candidate, Inapplicable, Problem
 from bench.registry import load_method, load_task
 from bench.stream import Stream
@@ -148,3 +150,81 @@ def test_three_inputs() -> None:
     np.testing.assert_array_equal(answers, truth)
     assert str(last.program) == "a + (b + c)" or str(last.program) == "a + b + c"
     assert last.work["flops"] > last.work["steps"] > 0
+
+
+OWN = """
+from dataclasses import dataclass
+from nets.models import Architecture, normal
+
+@dataclass(frozen=True)
+class Square(Architecture):
+    \"\"\"The square of a sum of token rows.\"\"\"
+    h: int = 96
+    name = "square"
+
+    def start(self, generator):
+        rows, read = ((self.size, self.h), (self.h, self.size))
+        return {"U": normal(generator, *rows, scale=0.15), "W": normal(generator, *read, scale=0.1)}
+
+    def forward(self, weights, inputs):
+        return sum(weights["U"][x] for x in inputs) ** 2 @ weights["W"]
+
+    def tables(self):
+        return (("U", tuple(range(self.arity))),)
+
+    def flops(self):
+        return 2.0 * self.h * self.size
+
+class Other:
+    pass
+"""
+
+
+def test_a_users_own_architecture_trains_and_is_read_like_the_built_in_ones(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(OWN)
+    problem, truth = problem_of("modadd", 0.6, p=31)
+    *_, (last, answers) = candidates(f"{file}:Square:h=64", problem)
+    np.testing.assert_array_equal(answers, truth)
+    assert str(last.program) == "a + b"
+    assert last.weights is not None
+    assert last.weights["U"].shape == (31, 64)
+
+
+def test_what_is_no_architecture_is_refused_in_one_line(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(OWN)
+    with pytest.raises(UserError, match=r"Other: expected a dataclass that extends nets\.models\.Architecture"):
+        load_method(f"{file}:Other")
+    with pytest.raises(UserError, match=r"unknown parameter Square:width; it takes .*Square:recipe.*Square:h"):
+        load_method(f"{file}:Square:width=3")
+
+
+@pytest.mark.parametrize("name", ["quadratic", "relu", "transformer"])
+def test_tables_are_shared_where_the_examples_are_symmetric_unless_told_otherwise(name: str) -> None:
+    for task, ref, shared in (
+        ("modadd", name, True),
+        ("modsub", name, False),
+        ("modadd", f"{name}:tables=separate", False),
+        ("modsub", f"{name}:tables=shared", True),
+    ):
+        problem, _ = problem_of(task, 0.5, p=11)
+        *_, (last, _) = candidates(f"{ref}:steps=20", problem)
+        assert last.notes["separate"] == (not shared)
+
+
+def test_the_delayed_recipe_is_named_with_the_method() -> None:
+    problem, _ = problem_of("modadd", 0.5, p=11)
+    *_, (last, _) = candidates("bilinear:recipe=delayed:steps=60", problem)
+    assert last.work["steps"] == 60
+
+
+def test_the_kernel_machine_learns_addition_and_says_when_it_does_not_fit() -> None:
+    problem, truth = problem_of("modadd", 0.7, p=31)
+    trace = list(candidates("rfm", problem))
+    assert (trace[0][1] == truth)[problem.held_out].mean() < 0.1
+    assert (trace[-1][1] == truth)[problem.held_out].mean() > 0.99
+    assert trace[-1][0].notes["cause"] == "settled"
+    method, params, _ = load_method("rfm")
+    with pytest.raises(Inapplicable, match=r"the kernel of .* examples takes .* MiB, and the budget is 1 MiB"):
+        next(method.run(problem, Budget(5.0, memory_mib=1), np.random.default_rng(0), **params))

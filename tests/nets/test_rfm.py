@@ -1,4 +1,4 @@
-"""The kernel machine: its d x d forms are the kernel's own answers, its metric the gradients'; exact where it should."""
+"""The kernel machine: its forms are the kernel's own answers, its metric the gradients'; exact where it should be."""
 
 from __future__ import annotations
 
@@ -52,9 +52,7 @@ def test_the_metric_is_the_power_of_the_average_gradient_outer_product(arity: in
 def test_addition_is_learned_though_plain_kernel_regression_knows_nothing_of_it() -> None:
     given = data("a + b", 31, 0.6, 0)
     points = list(rounds(31, given.inputs, given.labels, given.cells))
-    first, last = (
-        (x.machine.predict(given.held_out) == given.held_out_labels).mean() for x in (points[0], points[-1])
-    )
+    first, last = ((x.machine.predict(given.held_out) == given.held_out_labels).mean() for x in (points[0], points[-1]))
     assert first < 0.05
     assert last > 0.99
     assert points[-1].cause == "settled"

@@ -67,7 +67,7 @@ def one(cell: Cell, seed: int) -> Run:
     from bench.registry import load_task
     from bench.stream import Stream
     from nets.models import architecture
-    from nets.recipes import recipe, symmetric, widths
+    from nets.recipes import recipe, symmetric, widths, worth
     from nets.train import Diverged, train
 
     torch.set_num_threads(1)
@@ -78,7 +78,9 @@ def one(cell: Cell, seed: int) -> Run:
     held_out = ~np.isin(domain @ weights, inputs @ weights)
     since = time.process_time()
     size, arity = task.carrier.size, task.arity
-    options = widths(cell.arch, size, arity, n, cell.recipe, symmetric(inputs, labels))
+    alike = symmetric(inputs, labels)
+    n = worth(inputs, size) if alike and cell.recipe == "fast" else n
+    options = widths(cell.arch, size, arity, n, cell.recipe, alike)
     kind = architecture(cell.arch, size, arity, **(options | cell.options))
     changes: dict[str, Any] = {k: type(getattr(recipe(cell.recipe, kind, n), k))(v) for k, v in cell.changes.items()}
     plan = recipe(cell.recipe, kind, n, **changes)

@@ -1,0 +1,61 @@
+"""Recipes as rules: what the examples say of symmetry, what they are worth, and what follows for the network."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from data import TARGETS, data
+
+from nets.models import ARCHITECTURES, architecture
+from nets.recipes import RECIPES, recipe, symmetric, widths, worth
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("fraction", [0.1, 0.5])
+def test_mirrored_examples_tell_whether_the_order_matters(target: str, fraction: float) -> None:
+    given = data(target, 29, fraction, 0)
+    assert symmetric(given.inputs, given.labels) is (target in ("a + b", "a * b", "a² + b²", "max"))
+
+
+def test_examples_without_mirror_images_tell_nothing() -> None:
+    inputs = np.array([[0, 1], [1, 2], [3, 3], [1, 2]])
+    assert symmetric(inputs, np.array([1, 3, 6, 3])) is None
+    assert symmetric(np.array([[0], [1]]), np.array([1, 3])) is None
+
+
+def test_noise_does_not_hide_a_symmetry() -> None:
+    given = data("a + b", 29, 0.5, 0)
+    rng = np.random.default_rng(0)
+    noisy = np.where(rng.random(len(given.labels)) < 0.1, rng.integers(0, 29, len(given.labels)), given.labels)
+    assert symmetric(given.inputs, noisy) is True
+
+
+def test_three_inputs_are_compared_in_all_their_orders() -> None:
+    inputs = np.array([[0, 1, 2], [2, 0, 1], [1, 1, 2]])
+    assert symmetric(inputs, np.array([3, 3, 4])) is True
+    assert symmetric(inputs, np.array([3, 2, 4])) is False
+
+
+def test_what_examples_are_worth_is_their_number_for_random_cells_and_less_for_mirrored_ones() -> None:
+    cells = np.stack(np.meshgrid(np.arange(40), np.arange(40), indexing="ij"), axis=-1).reshape(-1, 2)
+    chosen = np.random.default_rng(0).permutation(cells)[:480]
+    assert worth(chosen, 40) == pytest.approx(480, rel=0.07)
+    pairs = cells[cells[:, 0] <= cells[:, 1]]
+    some = np.random.default_rng(0).permutation(pairs)[:240]
+    assert worth(np.concatenate([some, some[:, ::-1]]), 40) == worth(some, 40) < 300
+    assert worth(cells, 40) == len(cells)
+    assert worth(cells[:, :1], 40) == len(cells)
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("known", list(RECIPES))
+@pytest.mark.parametrize("alike", [True, False, None])
+def test_every_recipe_knows_every_architecture_at_every_size(name: str, known: str, alike: bool | None) -> None:
+    for size, arity, n in ((5, 2, 3), (31, 2, 480), (60, 2, 1000), (23, 3, 3650), (113, 2, 12000), (120, 2, 11520)):
+        kind = architecture(name, size, arity, **widths(name, size, arity, n, known, alike))
+        plan = recipe(known, kind, n)
+        assert plan.rate > 0
+        assert plan.steps >= 100
+        shared = {readers for _, readers in kind.tables()} == {tuple(range(arity))}
+        if alike is not None and name != "bilinear":
+            assert shared is alike
