@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from nets.description import two_part_code
+from nets.description import lookup_bits, two_part_code
 from nets.faithful import filtered, profile
 from nets.hidden import effective_rank, gini, participation, token_power, tuning, units
 from nets.law import MOST_SCORES, held_out_sample, read_law
@@ -183,7 +183,7 @@ def observe(network: Network, scene: Scene, seed: int = 0, *, code: bool = True)
             network, scene.inputs, scene.labels, scene.law.basis if scene.law else "standard", thorough=False
         )
         found["code_bits"] = short.bits
-        found["code_ratio"] = short.bits / (len(scene.labels) * np.log2(network.architecture.size))
+        found["code_ratio"] = short.bits / lookup_bits(len(scene.labels), network.architecture.size)
     power = None
     if len(scene.held_out):
         unseen, answers = scene.held_out_seen

@@ -67,7 +67,9 @@ def transition(steps: Sequence[int], values: Sequence[float | None], accuracy: S
     change = end - start
     last = [x for _, x in known[-LAST:]]
     real = abs(change) > max(max(last) - min(last), LEAST * max(abs(x) for _, x in known))
-    found = [next((step for step, x in known if (x - start) / change >= q), None) if real else None for q in SHARES]
+    found = [
+        next((step for step, x in known if (x - start) / change >= q - 1e-9), None) if real else None for q in SHARES
+    ]
     both = [(x, y) for x, y in zip(values, accuracy, strict=True) if x is not None and y is not None]
     return Transition(
         start, end, min(x for _, x in known), max(x for _, x in known), (found[0], found[1], found[2]),

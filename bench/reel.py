@@ -1,0 +1,135 @@
+"""A film's tables: a row a checkpoint, a row a measure, a row a frequency; and their summary for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from statistics import median
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from bench.leaderboard import tell
+from bench.registry import LoadedTask
+from bench.shots import Footage
+
+Row = dict[str, Any]
+TASK, CONTROL = "task", "random"
+SUMMARY = (
+    *("train_loss", "train_accuracy", "test_loss", "test_accuracy", "apart_accuracy"),
+    *("variance_explained", "law_accuracy", "spectrum_gini", "spectrum_participation", "dominant_share", "tuned_units"),
+    *("restricted_loss", "excluded_loss", "excluded_accuracy", "displaced_accuracy"),
+    *("kept_accuracy", "removed_accuracy", "removed_random_accuracy"),
+    *("code_ratio", "embedding_rank", "hidden_rank", "weight_norm", "dead_units", "prunable_units"),
+)
+
+
+def _common(task: LoadedTask, footage: Footage) -> Row:
+    shot = footage.shot
+    params = {name: value for name, value in task.params.items() if name != "p"}
+    return {
+        "task": task.name,
+        "params": " ".join(f"{name}={tell(value)}" for name, value in sorted(params.items())),
+        "p": task.params.get("p"),
+        "carrier": task.task.carrier.name,
+        "carrier_size": task.task.carrier.size,
+        "split": shot.split,
+        "arch": shot.network,
+        "recipe": ":".join([shot.recipe, *(f"{k}={v:g}" for k, v in sorted(shot.changes.items()))]),
+        "n": footage.n,
+        "cells": len(task.task.domain),
+        "labels": CONTROL if shot.control else TASK,
+        "seed": shot.seed,
+    }
+
+
+def checkpoint_rows(task: LoadedTask, footage: Footage) -> Iterator[Row]:
+    """One row a checkpoint: the measures of nets.dynamics.Measures by name; and at the last why the run ended."""
+    for i, step in enumerate(footage.steps):
+        measures = {name: values[i] for name, values in footage.trace.items()}
+        cause = footage.cause if i == len(footage.steps) - 1 else ""
+        yield {**_common(task, footage), "step": step, **measures, "cause": cause}
+
+
+def transition_rows(task: LoadedTask, footage: Footage) -> Iterator[Row]:
+    """One row a measure: where it starts and ends, the steps of its change, and the accuracy's jump beside them."""
+    for name, found in footage.transitions.items():
+        change = {
+            "measure": name, "start": found.start, "end": found.end, "least": found.least, "most": found.most,
+            "step_10": found.steps[0], "step_50": found.steps[1], "step_90": found.steps[2],
+            "correlation": found.correlation,
+        }  # fmt: skip
+        yield {**_common(task, footage), **change, **{f"jump_{k}": v for k, v in asdict(footage.jump).items()}}
+
+
+def spectrum_rows(task: LoadedTask, footage: Footage) -> Iterator[Row]:
+    """One row a checkpoint and frequency: the energy of the frequency in the weights per token, and in key."""
+    if footage.power is None:
+        return
+    common = _common(task, footage)
+    for step, power in zip(footage.steps, footage.power.tolist(), strict=True):
+        for k, energy in enumerate(power, start=1):
+            yield {**common, "step": step, "frequency": k, "power": energy, "key": k in footage.keys}
+
+
+def middle(values: Sequence[float | None]) -> float | None:
+    """The median of runs, where a run that has no such value counts as one that never gets there."""
+    known = sorted(x for x in values if x is not None)
+    if 2 * len(known) <= len(values):
+        return None
+    return median(known + [float("inf")] * (len(values) - len(known)))
+
+
+def summary(task: LoadedTask, footages: Sequence[Footage]) -> RenderableType:
+    """The film's table: medians over seeds, the random-label twins beside them."""
+    runs = [x for x in footages if not x.shot.control]
+    twins = [x for x in footages if x.shot.control]
+    table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
+    heads = ["measure", "start", "end", "10%", "50%", "90%", "r"] + (["twin"] if twins else [])
+    for head in heads:
+        table.add_column(head, justify="left" if head == "measure" else "right", no_wrap=True)
+    for name in SUMMARY:
+        if not any(name in x.transitions for x in runs):
+            continue
+
+        def over(value: Callable[[Any], float | None], some: Sequence[Footage], name: str = name) -> float | None:
+            return middle([value(x.transitions[name]) for x in some if name in x.transitions])
+
+        cells = [over(lambda x: x.start, runs), over(lambda x: x.end, runs)]
+        steps = [over(lambda x, i=i: x.steps[i], runs) for i in range(3)]
+        shown = [name.replace("_", " "), *map(_figure, cells), *(_step(x) for x in steps)]
+        correlation = over(lambda x: x.correlation, runs)
+        shown.append("" if correlation is None else f"{correlation:.2f}")
+        if twins:
+            shown.append(_figure(over(lambda x: x.end, twins)))
+        table.add_row(*shown)
+    lines: list[RenderableType] = [Text(_jump_line(runs)), Text("")]
+    many = f", medians of {len(runs)} seeds" if len(runs) > 1 else ""
+    note = f"start and end of each measure, the steps at which it has made 10, 50 and 90% of its change{many}; "
+    note += "r: correlation with the held-out accuracy over checkpoints"
+    note += "; twin: where a network on random labels ends." if twins else "."
+    if not runs or not runs[0].law:
+        note += f" {task.name} has no law phi(c) = f(a) + g(b): measures that need one are left out."
+    return Group(*lines, table, Text(""), Text(note, style="dim"))
+
+
+def _jump_line(runs: Sequence[Footage]) -> str:
+    jumps = [x.jump for x in runs]
+    parts = [
+        f"memorised (training .99) at step {_step(middle([x.memorised for x in jumps]))}",
+        f"held-out .5 at {_step(middle([x.half for x in jumps]))}",
+        f".999 at {_step(middle([x.exact for x in jumps]))}",
+    ]
+    if any(x.law for x in jumps):
+        parts.append(f"its law reads off correctly from {_step(middle([x.law for x in jumps]))} on")
+    return "; ".join(parts)
+
+
+def _figure(value: float | None) -> str:
+    return "" if value is None else f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
+
+
+def _step(value: float | None) -> str:
+    return "—" if value is None or value == float("inf") else f"{value:.0f}"

@@ -1,0 +1,275 @@
+"""One training run of a film: train, keep the weights of every checkpoint, and measure them in hindsight.
+
+Hindsight is needed because the key frequencies are those of the last checkpoint (Nanda et al. 2023). Everything here
+runs in a process of its own, so that a shot is made of plain values and its footage can be sent back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bench.errors import UserError, nearest
+from bench.parameters import Value, bind, parameters_of
+from synth.carrier import IntArray, Residues
+
+if TYPE_CHECKING:
+    from bench.task import Task
+    from nets.dynamics import Scene
+    from nets.models import Architecture, Network
+    from nets.portrait import Portrait
+    from nets.recipes import Recipe
+    from nets.transitions import Jump, Transition
+    from synth.laws import Law
+
+CODE_EVERY = 4  # checkpoints: the two-part code takes as long as all other measures together
+WATCHED = 1 << 15  # cells whose answers must settle
+Report = Callable[[float], None]
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One run to film.
+
+    Attributes:
+        task_ref, task_params: as the registry finds the task.
+        network: "relu" or "relu:h=256" or "my_nets.py:Mine:h=3".
+        recipe: its name; ``changes`` replaces single settings.
+        n, seed, split: the first n cells of the stream of that seed; the same seed starts the weights.
+        twin: whether a twin is trained beside it, for as many steps, on random labels.
+        control: whether this is such a twin.
+    """
+
+    task_ref: str
+    task_params: Mapping[str, Value]
+    network: str
+    recipe: str
+    n: int
+    seed: int
+    split: str = "cells"
+    device: str = "cpu"
+    twin: bool = False
+    control: bool = False
+    changes: Mapping[str, int | float] = field(default_factory=dict[str, int | float])
+
+
+@dataclass(frozen=True, eq=False)
+class Footage:
+    """What came of a shot.
+
+    Attributes:
+        steps: of the checkpoints.
+        trace: by measure, a value a checkpoint, None where it does not apply.
+        power: shape (checkpoints, order // 2): energy by frequency; None without a law.
+        transitions, jump: see nets/transitions.py.
+        portraits: of the first checkpoint, the one at which the examples were memorised, and the last; none without
+            a law.
+        keys: the key frequencies of the last checkpoint, strongest first.
+        n: the examples that the split reached.
+        cause: why training ended: "settled", "budget", or "diverged: ...".
+        law: the task's, as text; "" where it has none.
+    """
+
+    shot: Shot
+    steps: list[int]
+    trace: Mapping[str, list[float | None]]
+    power: npt.NDArray[np.float64] | None
+    transitions: Mapping[str, Transition]
+    jump: Jump
+    portraits: list[Portrait]
+    keys: tuple[int, ...]
+    n: int
+    cause: str
+    law: str
+
+
+def network_of(ref: str, recipe: str, size: int, arity: int, n: int) -> Architecture:
+    """The architecture that a reference names, with the recipe's own widths where the reference sets none.
+
+    Raises:
+        UserError: one line on what cannot be used.
+    """
+    from nets.models import ARCHITECTURES, architecture
+    from nets.recipes import widths
+
+    pieces = ref.strip().split(":")
+    options = dict(x.split("=", 1) for x in pieces if "=" in x)
+    name = ":".join(x for x in pieces if "=" not in x)
+    if name not in ARCHITECTURES:
+        kind = _from_file(name, list(ARCHITECTURES))
+        known = parameters_of(kind, skip=2)
+        return _made(kind, size, arity, bind(name, known, options, prefix=f"{name}:"))
+    kind = type(architecture(name, size, max(2, arity)))
+    given = bind(name, parameters_of(kind, skip=2), options, prefix=f"{name}:")
+    asked = {k: v for k, v in given.items() if k in {x.replace("-", "_") for x in options}}
+    return _made(kind, size, arity, {**widths(name, size, arity, n, recipe), **asked})
+
+
+def _from_file(name: str, known: list[str]) -> Any:
+    from bench.userfile import explained, file_parts, load_file
+    from nets.models import Architecture
+
+    parts = file_parts(name)
+    if parts is None:
+        raise UserError(f"--arch: no network {name!r}{nearest(name, known) or '; there are ' + ', '.join(known)}")
+    file = load_file(parts[0])
+    with explained(file.path):
+        kind = file[parts[1]]
+    if not (isinstance(kind, type) and issubclass(kind, Architecture)):
+        raise UserError(f"--arch: {name} is no subclass of nets.models.Architecture")
+    return kind
+
+
+def _made(kind: Any, size: int, arity: int, options: Mapping[str, Any]) -> Architecture:
+    for name, value in options.items():
+        if type(value) is int and value < 1:
+            raise UserError(f"--arch: {kind.name}:{name}: expected at least 1, got {value}")
+    try:
+        return kind(size, arity, **options)
+    except ValueError as error:
+        raise UserError(f"--arch: {error}") from None
+
+
+def recipe_of(shot: Shot, network: Architecture, n: int) -> Recipe:
+    """The shot's recipe.
+
+    Raises:
+        UserError: there is none of that name.
+    """
+    from nets.recipes import RECIPES, recipe
+
+    if shot.recipe not in RECIPES:
+        raise UserError(
+            f"--recipe: expected one of {', '.join(RECIPES)}, got {shot.recipe!r}{nearest(shot.recipe, RECIPES)}"
+        )
+    return recipe(shot.recipe, network, n, **shot.changes)
+
+
+def law_of(task: Task) -> Law | None:
+    """The law that the task's whole table obeys, or None where it has none, or one that held-out cells can't show."""
+    if not isinstance(task.carrier, Residues) or task.arity < 2:
+        return None
+    from synth.spectral import read_labels
+
+    law = read_labels(task.carrier, task.domain, task.table)[0]
+    return law if law.fit(task.domain, task.table) == 1.0 else None
+
+
+def symmetric(task: Task) -> bool:
+    """Whether the task's table is the same for every order of its inputs."""
+    weights = task.carrier.size ** np.arange(task.arity - 1, -1, -1, dtype=np.int64)
+    values = dict(zip((task.domain @ weights).tolist(), task.table.tolist(), strict=True))
+    ordered = (np.sort(task.domain, axis=1) @ weights).tolist()
+    return all(values.get(x) == y for x, y in zip(ordered, task.table.tolist(), strict=True))
+
+
+def take(shot: Shot, report: Report = lambda share: None) -> list[Footage]:
+    """The shot's footage and, where it has one, its twin's.
+
+    Args:
+        report: is told the share of the work that is done, now and then.
+    """
+    if not shot.twin:
+        return [shoot(shot, report)]
+    first = shoot(shot, lambda share: report(share / 2))
+    second = shoot(replace(shot, twin=False, control=True), lambda share: report((1 + share) / 2), first.steps[-1])
+    return [first, second]
+
+
+def shoot(shot: Shot, report: Report = lambda share: None, until: int | None = None) -> Footage:
+    """Train, then measure every checkpoint.
+
+    Args:
+        report: is told the share of the work that is done, now and then.
+        until: the step of the last checkpoint, should training not end before.
+    """
+    import torch
+
+    from bench.registry import load_task
+    from nets.dynamics import Measures, observe
+    from nets.models import from_state
+    from nets.train import Diverged, train
+    from nets.transitions import jump, transitions
+
+    torch.set_num_threads(1)
+    task = load_task(shot.task_ref, dict(shot.task_params)).task
+    scene, n = _scene(task, shot)
+    network = network_of(shot.network, shot.recipe, task.carrier.size, task.arity, n)
+    plan = recipe_of(shot, network, n)
+    watched = task.domain[:: -(-len(task.domain) // WATCHED)]
+    steps: list[int] = []
+    states: list[dict[str, Any]] = []
+    cause = ""
+    try:
+        for point in train(network, scene.inputs, scene.labels, plan, shot.seed, watched=watched, device=shot.device):
+            if point.attempt:  # a fresh start: what came before is another run
+                break
+            steps.append(point.step)
+            states.append(point.network.state())
+            cause = point.cause or "budget"
+            if until is not None and point.step >= until:
+                break
+            report(0.5 * point.step / min(plan.steps, until or plan.steps))
+    except Diverged as reason:
+        cause = f"diverged: {reason}"
+    if not states:
+        raise UserError(f"{shot.network}: {cause} before the first checkpoint; nothing to film")
+    last = from_state(network, states[-1])
+    scene = scene.with_keys(last)
+    seen = []
+    for i, state in enumerate(states):
+        code = i % CODE_EVERY == 0 or i == len(states) - 1
+        seen.append(observe(from_state(network, state), scene, shot.seed, code=code))
+        report(0.5 + 0.5 * (i + 1) / len(states))
+    rows = [asdict(x.measures) for x in seen]
+    trace = {x.name: [row[x.name] for row in rows] for x in fields(Measures)}
+    powers = [x.power for x in seen if x.power is not None]
+    memorised = jump(steps, trace).memorised
+    middle = steps.index(memorised) if memorised is not None else len(steps) // 2
+    chosen = {i: from_state(network, states[i]) for i in sorted({0, middle, len(steps) - 1})}
+    return Footage(
+        shot=shot, steps=steps, trace=trace, power=np.stack(powers) if powers else None,
+        transitions=transitions(steps, trace), jump=jump(steps, trace),
+        portraits=_portraits(chosen, last, scene, steps, powers[-1] if powers else None),
+        keys=scene.keys, n=n, cause=cause, law=scene.law.text if scene.law else "",
+    )  # fmt: skip
+
+
+def _scene(task: Task, shot: Shot) -> tuple[Scene, int]:
+    """The cells and labels of a shot.
+
+    The control's labels are random on all cells, the held-out ones too. Where the order of the task's inputs does not
+    matter, it does not matter to them: a network of that symmetry could not fit others.
+    """
+    from bench.stream import Stream
+    from nets.dynamics import Scene
+    from synth.draws import integers
+
+    stream = Stream(task, shot.seed, shot.split)
+    _, _, n = stream.examples(shot.n)
+    labels = task.table
+    if shot.control:
+        size = task.carrier.size
+        weights = size ** np.arange(task.arity - 1, -1, -1, dtype=np.int64)
+        cells = np.sort(task.domain, axis=1) if symmetric(task) else task.domain
+        labels = integers(shot.seed, "random twin", cells @ weights, size)
+    known, rest = stream.order[:n], stream.order[n:]
+    domain = task.domain
+    return Scene(domain[known], labels[known], domain[rest], labels[rest], law_of(task)), n
+
+
+def _portraits(
+    chosen: Mapping[int, Network], last: Network, scene: Scene, steps: list[int], power: Any
+) -> list[Portrait]:
+    from nets.portrait import plane, portrait
+
+    if scene.law is None or power is None:
+        return []
+    frequency = int(np.argmax(power)) + 1
+    axes = plane(last, scene.law, frequency)
+    cells: IntArray = np.concatenate([scene.examples_seen[0], scene.held_out_seen[0]])
+    return [portrait(network, scene.law, frequency, axes, cells, steps[i]) for i, network in chosen.items()]

@@ -1,0 +1,116 @@
+"""The shots of a film, each in a process of its own, with a bar of all their work together."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from typing import TYPE_CHECKING, Any
+
+from bench.errors import UserError
+from bench.worker import WorkerContext, start
+
+if TYPE_CHECKING:
+    from bench.shots import Footage, Shot
+
+
+class RunFailed(Exception):
+    """A run ended in an error; the message says which and why, in one line."""
+
+
+def shoot_all(
+    shots: Sequence[Shot], jobs: int, *, quiet: bool = False
+) -> Generator[tuple[int, list[Footage]], None, None]:
+    """Each shot's footage as it comes in, with the shot's index. Closing the generator ends what still runs.
+
+    Raises:
+        UserError: a shot cannot be made.
+        RunFailed: one failed.
+    """
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    from bench.console import Terminal
+
+    console = Terminal(stderr=True)
+    bar = Progress(
+        TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeElapsedColumn(),
+        TimeRemainingColumn(), console=console, disable=quiet or not console.is_terminal, transient=True,
+    )  # fmt: skip
+    done = dict.fromkeys(range(len(shots)), 0.0)
+    ended = 0
+    with bar:
+        line = bar.add_task(f"filming {len(shots)} seed{'s' * (len(shots) > 1)}", total=len(shots))
+
+        def report(index: int, share: float) -> None:
+            done[index] = max(done[index], share)
+            bar.update(line, completed=sum(done.values()))
+
+        filmed = _here(shots, report) if min(jobs, len(shots)) == 1 else _apart(shots, jobs, report)
+        for index, found in filmed:
+            ended += 1
+            report(index, 1.0)
+            if not quiet and not console.is_terminal:
+                console.print(_line(found, ended, len(shots)))
+            yield index, found
+
+
+Report = Callable[[int, float], None]
+
+
+def _here(shots: Sequence[Shot], report: Report) -> Generator[tuple[int, list[Footage]], None, None]:
+    """One after the other in this process: another would take seconds to start."""
+    from bench.shots import take
+
+    for i, shot in enumerate(shots):
+        yield i, _made(lambda shot=shot, i=i: take(shot, lambda share: report(i, share)), shot)
+
+
+def _apart(shots: Sequence[Shot], jobs: int, report: Report) -> Generator[tuple[int, list[Footage]], None, None]:
+    """In processes of their own, ``jobs`` at a time."""
+    context = WorkerContext()
+    with context.Manager() as manager:
+        news = manager.Queue()
+        workers = min(jobs, len(shots))
+        pool = ProcessPoolExecutor(workers, mp_context=context, initializer=start, initargs=(1,))
+        try:
+            waiting = {pool.submit(_take, i, shot, news): i for i, shot in enumerate(shots)}
+            while waiting:
+                ready, _ = wait(waiting, timeout=0.2, return_when=FIRST_COMPLETED)
+                _read(news, report)
+                for future in ready:
+                    index = waiting.pop(future)
+                    yield index, _made(future.result, shots[index])
+        finally:
+            running = list((getattr(pool, "_processes", None) or {}).values())  # Python 3.14 has a method for that
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in running:
+                process.terminate()
+
+
+def _take(index: int, shot: Shot, news: Any) -> list[Footage]:
+    from bench.shots import take
+
+    return take(shot, lambda share: news.put((index, share)))
+
+
+def _read(news: Any, report: Report) -> None:
+    while True:
+        try:
+            report(*news.get_nowait())
+        except queue.Empty:
+            return
+
+
+def _made(result: Callable[[], list[Footage]], shot: Shot) -> list[Footage]:
+    try:
+        return result()
+    except UserError:
+        raise
+    except Exception as error:
+        why = " ".join(f"{type(error).__name__}: {error}".split())
+        raise RunFailed(f"{shot.network}, seed {shot.seed}: {why}") from error
+
+
+def _line(found: Sequence[Footage], number: int, of: int) -> str:
+    ended = ", ".join(f"{'random labels' if x.shot.control else 'task'} {x.steps[-1]} steps" for x in found)
+    return f"{number}/{of}  seed {found[0].shot.seed}: {ended} ({found[0].cause})"
