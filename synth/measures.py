@@ -87,10 +87,12 @@ class Measures:
             for axis in self.axes:
                 measure = measure.take(back, axis=axis)
             return measure
-        matrix = np.zeros((self.size, size))
-        matrix[np.arange(self.size), table] = 1.0
+        order = np.argsort(table, kind="stable")
+        values, starts = np.unique(table[order], return_index=True)
         for axis in self.axes:
-            measure = np.moveaxis(np.moveaxis(measure, axis, -1) @ matrix, -1, axis)
+            sums = np.add.reduceat(measure.take(order, axis=axis), starts, axis=axis)
+            measure = np.zeros((*sums.shape[:axis], size, *sums.shape[axis + 1 :]))
+            measure[(slice(None),) * axis + (values,)] = sums
         return measure
 
     def largest(self, measure: Measure) -> Measure:
