@@ -18,6 +18,7 @@ from bench.parameters import Value, bind, parameters_of
 from synth.carrier import IntArray, Residues
 
 if TYPE_CHECKING:
+    from bench.stream import Stream
     from bench.task import Task
     from nets.dynamics import Scene
     from nets.models import Architecture, Network
@@ -87,8 +88,11 @@ class Footage:
     law: str
 
 
-def network_of(ref: str, recipe: str, size: int, arity: int, n: int) -> Architecture:
+def network_of(ref: str, recipe: str, size: int, arity: int, n: int, alike: bool | None = None) -> Architecture:
     """The architecture that a reference names, with the recipe's own widths where the reference sets none.
+
+    Args:
+        alike: whether the order of the inputs does not matter; None where that is not known.
 
     Raises:
         UserError: one line on what cannot be used.
@@ -106,7 +110,7 @@ def network_of(ref: str, recipe: str, size: int, arity: int, n: int) -> Architec
     kind = type(architecture(name, size, max(2, arity)))
     given = bind(name, parameters_of(kind, skip=2), options, prefix=f"{name}:")
     asked = {k: v for k, v in given.items() if k in {x.replace("-", "_") for x in options}}
-    return _made(kind, size, arity, {**widths(name, size, arity, n, recipe), **asked})
+    return _made(kind, size, arity, {**widths(name, size, arity, n, recipe, alike), **asked})
 
 
 def _from_file(name: str, known: list[str]) -> Any:
@@ -159,7 +163,7 @@ def law_of(task: Task) -> Law | None:
     return law if law.fit(task.domain, task.table) == 1.0 else None
 
 
-def symmetric(task: Task) -> bool:
+def unordered(task: Task) -> bool:
     """Whether the task's table is the same for every order of its inputs."""
     weights = task.carrier.size ** np.arange(task.arity - 1, -1, -1, dtype=np.int64)
     values = dict(zip((task.domain @ weights).tolist(), task.table.tolist(), strict=True))
@@ -192,14 +196,18 @@ def shoot(shot: Shot, report: Report = lambda share: None, until: int | None = N
     from bench.registry import load_task
     from nets.dynamics import Measures, observe
     from nets.models import from_state
+    from nets.recipes import symmetric, worth
     from nets.train import Diverged, train
     from nets.transitions import jump, transitions
 
     torch.set_num_threads(1)
     task = load_task(shot.task_ref, dict(shot.task_params)).task
     scene, n = _scene(task, shot)
-    network = network_of(shot.network, shot.recipe, task.carrier.size, task.arity, n)
-    plan = recipe_of(shot, network, n)
+    examples = stream_of(task, shot).examples(shot.n)
+    alike = symmetric(*examples[:2])  # by the task's own labels, so that a twin is of the same shape
+    said = worth(examples[0], task.carrier.size) if alike and shot.recipe == "fast" else n
+    network = network_of(shot.network, shot.recipe, task.carrier.size, task.arity, said, alike)
+    plan = recipe_of(shot, network, said)
     watched = task.domain[:: -(-len(task.domain) // WATCHED)]
     steps: list[int] = []
     states: list[dict[str, Any]] = []
@@ -239,23 +247,29 @@ def shoot(shot: Shot, report: Report = lambda share: None, until: int | None = N
     )  # fmt: skip
 
 
+def stream_of(task: Task, shot: Shot) -> Stream:
+    """The order in which the shot's examples come."""
+    from bench.stream import Stream
+
+    return Stream(task, shot.seed, shot.split)
+
+
 def _scene(task: Task, shot: Shot) -> tuple[Scene, int]:
     """The cells and labels of a shot.
 
     The control's labels are random on all cells, the held-out ones too. Where the order of the task's inputs does not
     matter, it does not matter to them: a network of that symmetry could not fit others.
     """
-    from bench.stream import Stream
     from nets.dynamics import Scene
     from synth.draws import integers
 
-    stream = Stream(task, shot.seed, shot.split)
+    stream = stream_of(task, shot)
     _, _, n = stream.examples(shot.n)
     labels = task.table
     if shot.control:
         size = task.carrier.size
         weights = size ** np.arange(task.arity - 1, -1, -1, dtype=np.int64)
-        cells = np.sort(task.domain, axis=1) if symmetric(task) else task.domain
+        cells = np.sort(task.domain, axis=1) if unordered(task) else task.domain
         labels = integers(shot.seed, "random twin", cells @ weights, size)
     known, rest = stream.order[:n], stream.order[n:]
     domain = task.domain

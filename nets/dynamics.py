@@ -18,9 +18,9 @@ import numpy.typing as npt
 
 from nets.description import lookup_bits, two_part_code
 from nets.faithful import filtered, profile
-from nets.hidden import effective_rank, gini, participation, token_power, tuning, units
 from nets.law import MOST_SCORES, held_out_sample, read_law
 from nets.models import FloatArray, Network
+from nets.neurons import effective_rank, gini, participation, token_power, tuning, units
 from synth.carrier import IntArray
 from synth.laws import Law
 

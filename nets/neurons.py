@@ -73,7 +73,7 @@ def units(network: Network, cells: IntArray) -> Units | None:
     with torch.no_grad():
         inputs = tokens(cells, network.device)
         if isinstance(shape, Transformer):
-            drive = _attended(shape, weights, inputs) @ weights["M"] + weights["b"]
+            drive = _attended(shape, _names(network), weights, inputs) @ weights["M"] + weights["b"]
             return _units(drive, torch.relu(drive), weights["N"] @ weights["W"])
         if not isinstance(shape, Bilinear | Quadratic | Relu):
             return None
@@ -95,17 +95,24 @@ def _units(drive: Tensor, activity: Tensor, readout: Tensor) -> Units:
 def _tables(network: Network) -> list[Tensor]:
     """What each input feeds each unit with, by token: (size, h) for each input, of all but transformers."""
     shape, weights = network.architecture, network.weights
+    tables = [weights[name] for name in _names(network)]
     if isinstance(shape, Relu) and not shape.separate:
-        return [weights["E"] @ weights["M"]] * shape.arity
-    tables = [weights[f"U{j}"] for j in range(shape.arity)]
+        return [table @ weights["M"] for table in tables]
     if isinstance(shape, Bilinear) and shape.shared:
         return [table + shape.shared * weights[f"u{j}"] for j, table in enumerate(tables)]
     return tables
 
 
-def _attended(shape: Transformer, weights: Weights, inputs: Tensor) -> Tensor:
+def _names(network: Network) -> list[str]:
+    """The table of weights per token that each input is looked up in."""
+    tables = network.architecture.tables()
+    return [next(name for name, readers in tables if j in readers) for j in range(network.architecture.arity)]
+
+
+def _attended(shape: Transformer, names: list[str], weights: Weights, inputs: Tensor) -> Tensor:
     """The residual stream at "=" after attention, (n, d), written out as the equations have it."""
-    places = [weights["E"][inputs[j]] + weights["P"][j] for j in range(shape.arity)]
+    place = weights["P"] if shape.positions else torch.zeros_like(weights["P"])
+    places = [weights[name][inputs[j]] + place[j] for j, name in enumerate(names)]
     stream = torch.stack([*places, weights["e"].expand(inputs.shape[1], -1)], 1)  # (n, arity + 1, d)
     heads = (shape.heads, -1)
     query = (weights["e"] @ weights["Q"]).unflatten(1, heads)

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nets.fourier import characters, constants
-from nets.hidden import tuning, units
 from nets.models import Network
+from nets.neurons import tuning, units
 from synth.carrier import IntArray
 from synth.laws import Law
 

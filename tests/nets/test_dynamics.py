@@ -13,8 +13,8 @@ from hypothesis import given as draws
 from hypothesis import strategies as st
 
 from nets.dynamics import Measures, Scene, key_waves, observe, other_combinations
-from nets.hidden import effective_rank, gini, participation, tuning, units
 from nets.models import Architecture, Network, architecture, fresh, normal
+from nets.neurons import effective_rank, gini, participation, tuning, units
 from nets.portrait import plane, portrait
 from nets.transitions import jump, transition
 from synth.carrier import Residues
