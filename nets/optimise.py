@@ -15,22 +15,23 @@ Differentiate: TypeAlias = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 def cross_entropy_(logits: Tensor, labels: Tensor, smoothing: float = 0.0) -> tuple[Tensor, Tensor]:
     """Mean cross-entropy of ``logits`` (n, size) on ``labels`` (n,), and how many rows have their label on top.
 
+    Further dimensions in front are networks side by side: (k, n, size) and (k, n) give (k,) losses and hits.
     The logits are overwritten with a gradient by them, (softmax - target) / n, for the softmax is at hand. The target
     is the label's one-hot row, of which a share of ``smoothing`` is spread evenly (Szegedy et al. 2016, section 7);
     the loss that is returned is the plain one all the same.
     """
-    column = labels[:, None]
-    chosen = logits.gather(1, column)
-    peak = logits.amax(1, keepdim=True)
-    hits = (chosen == peak).sum()
+    column = labels[..., None]
+    chosen = logits.gather(-1, column)
+    peak = logits.amax(-1, keepdim=True)
+    hits = (chosen == peak).sum((-2, -1))
     shares = logits.sub_(peak).exp_()
-    total = shares.sum(1, keepdim=True)
-    loss = (total.log() + peak - chosen).mean()
-    n = logits.shape[0]
+    total = shares.sum(-1, keepdim=True)
+    loss = (total.log() + peak - chosen).mean((-2, -1))
+    n = logits.shape[-2]
     shares.mul_((total * n).reciprocal_())
     if smoothing:
-        shares.sub_(smoothing / (n * shares.shape[1]))
-    shares.scatter_add_(1, column, torch.full_like(total, (smoothing - 1.0) / n))
+        shares.sub_(smoothing / (n * shares.shape[-1]))
+    shares.scatter_add_(-1, column, torch.full_like(total, (smoothing - 1.0) / n))
     return loss, hits
 
 

@@ -128,7 +128,7 @@ def fast(architecture: Architecture, n: int) -> Recipe:
     steps = int(min(900, max(400, 16000 / examples))) if examples >= 15 else 500
     return Recipe(
         rate=0.02,
-        decay=3.0 if shared and examples < 28 else 2.0,
+        decay=min(3.0, max(2.0, 4 - examples / 16)) if shared else 2.0,
         steps=steps,
         attempts=1 if examples < 15 else 2,
         cooldown=1.0 if examples < 28 else 0.7,

@@ -85,8 +85,8 @@ def train(
         raise ValueError(f"train: {architecture.name} needs at least one example, got none")
     generator = torch.Generator().manual_seed(seed)
     x, y = tokens(inputs, device), torch.from_numpy(np.ascontiguousarray(labels)).to(device)
-    batches = _batches(x, y, recipe.batch, torch.Generator().manual_seed(seed + 1))
-    fitted = 1 - noise - 3 * (noise * (1 - noise) / n) ** 0.5
+    stream = batches(x, y, recipe.batch, torch.Generator().manual_seed(seed + 1))
+    fitted = fitted_share(noise, n)
     flops = 3 * architecture.flops() * min(n, recipe.batch)
     attempts = recipe.attempts if watched is not None and recipe.settle else 1
     for attempt in range(attempts):
@@ -103,9 +103,9 @@ def train(
             target = min(at + max(5, int(at * spacing)), recipe.steps)
             with torch.no_grad(), flushing_denormals():
                 for step in range(at + 1, target + 1):
-                    bx, by = next(batches)
+                    bx, by = next(stream)
                     loss, hits = differentiate(bx, by)
-                    rate, size = _rate(recipe, step), len(by)
+                    rate, size = step_size(recipe, step), len(by)
                     optimiser.update(rate)
                     if recipe.window:
                         optimiser.average(recipe.window)
@@ -158,12 +158,18 @@ class Settling:
         return bool(margins.min() >= SURE * np.median(margins))
 
 
-def _rate(recipe: Recipe, step: int) -> float:
+def fitted_share(noise: float, n: int) -> float:
+    """The share of n examples, some of them wrong, that a network must fit: three standard deviations are allowed."""
+    return 1 - noise - 3 * (noise * (1 - noise) / n) ** 0.5
+
+
+def step_size(recipe: Recipe, step: int) -> float:
+    """The rate of a step, from 1: a linear warm-up, a plateau, a linear fall to 0 over the recipe's cooldown."""
     left = (recipe.steps - step) / max(1.0, recipe.cooldown * recipe.steps)
     return recipe.rate * min(1.0, step / recipe.warmup, left)
 
 
-def _batches(x: Tensor, y: Tensor, batch: int, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+def batches(x: Tensor, y: Tensor, batch: int, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
     """All examples every time, or shuffled parts of ``batch``."""
     if len(y) <= batch:
         while True:
