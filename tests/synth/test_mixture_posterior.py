@@ -47,7 +47,7 @@ CASES: dict[str, tuple[Language, Carrier]] = {
 @cache
 def counted(name: str) -> Derivations:
     of, carrier = CASES[name]
-    return Derivations(of, carrier, most_candidates=1 << 13)
+    return Derivations(of, carrier, most_candidates=1 << 12)
 
 
 def cells_of(carrier: Carrier, arity: int, count: int, seed: int) -> IntArray:
@@ -60,7 +60,7 @@ def random_labels(size: int, count: int, seed: int) -> IntArray:
 
 
 @given(st.sampled_from(["ring", "ring3", "field", "full", "full1"]), st.integers(0, 10**6), st.booleans())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_truncated_masses_are_below_exact_ones(name, seed, meant):
     of, carrier = CASES[name]
     rng = np.random.default_rng(seed)
@@ -76,7 +76,7 @@ def test_truncated_masses_are_below_exact_ones(name, seed, meant):
 
 
 @given(st.sampled_from(sorted(CASES)), st.integers(0, 10**6), st.sampled_from([0, None]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_no_labels_cost_more_than_the_bits_of_a_program_that_counts(name, seed, exact):
     """At every length of the stream. One that counts has at most ``deepest`` bits, and the values of its behaviour's
     cheapest program."""
@@ -158,7 +158,7 @@ def test_labels_may_come_in_parts(name, noise):
     labels = draw_program(of, 10, 3, 2, every_variable=False).evaluate(inputs, carrier) % carrier.size
     whole = Posterior(counted(name), noise=noise)
     costs = whole.observe(inputs, labels)
-    for cut in (1, 2, 3, 4, 7, 30):
+    for cut in (1, 3, 4, 30):
         parts = Posterior(counted(name), noise=noise)
         parts.observe(inputs[:cut], labels[:cut], each=False)
         rest = parts.online(inputs[cut:], labels[cut:])
