@@ -30,7 +30,8 @@ def conclude(problem: Problem, watch: Observation, record: Record, store: Store,
     last, entry = watch.last, watch.trace[-1]
     record.test_accuracy, record.work = entry.test_accuracy, dict(entry.work)
     record.extraction_seconds = entry.extraction_seconds
-    record.notes = {str(name): _plain(value) for name, value in last.notes.items()}
+    notes = {**last.notes, **(last.examine() if last.examine is not None else {})}
+    record.notes = {str(name): _plain(value) for name, value in notes.items()}
     if last.program is not None:
         from synth.symbolic import canonical
         from synth.verify import verify

@@ -140,6 +140,8 @@ class Candidate:
         notes: small facts worth keeping in the record.
         describe: for a trained network, the bits of the shortest two-part code of the examples that it gives: weights,
             and labels given them. Called off the clock.
+        examine: gives further notes that take work and are no part of the answer, such as whether a network's
+            certificate holds. Called off the clock, for the last candidate only.
         distribution: log-probabilities (natural, up to a constant a row) of every value, shape (t, size), on cells of
             the domain given as inputs (t, arity): what the code of further labels starts from, calibrated by the
             harness. None for a point predictor.
@@ -159,6 +161,7 @@ class Candidate:
     weights: Mapping[str, np.ndarray[Any, Any]] | None = None
     notes: Mapping[str, str | float] = field(default_factory=dict[str, str | float])
     describe: Callable[[], float] | None = None
+    examine: Callable[[], Mapping[str, str | float]] | None = None
     distribution: Callable[[IntArray], FloatArray] | None = None
     online: Callable[[IntArray, IntArray], FloatArray] | None = None
 

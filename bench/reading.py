@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import ChainMap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bench.method import Candidate, Faithfulness, Problem
-from synth.carrier import IntArray, Residues
+from synth.carrier import Group, IntArray, Residues
 from synth.program import Program
 
 if TYPE_CHECKING:
+    from nets.groups import GroupReading
     from nets.law import Reading
     from nets.models import Network
     from nets.train import Checkpoint
@@ -35,8 +35,10 @@ class Reader:
         self.seconds = 0.0
         self.work: dict[str, float] = {"steps": 0.0, "flops": 0.0}
         self.held_out = problem.domain[problem.held_out]
-        self.readable = isinstance(problem.carrier, Residues) and problem.arity > 1 and len(self.held_out) > 0
-        self.reading: Reading | None = None
+        self.readable = len(self.held_out) > 0 and (
+            problem.arity > 1 if isinstance(problem.carrier, Residues) else problem.arity == 2
+        )
+        self.reading: Reading | GroupReading | None = None
         self.accepted_at = 0
         self._program: tuple[Any, Program | None] | None = None
         self._tried = 0
@@ -57,14 +59,14 @@ class Reader:
         ties = self._ties(point, agreement) if shown and point.final else None
         self.seconds += time.perf_counter() - since
         network, domain = point.network, self.problem.domain
-        proof: dict[str, str | float] = {}  # filled when the answer is looked at, off the clock
 
-        def predict() -> IntArray:
-            if shown and point.final:
-                proof.update(self._certificate(network) | self._circuit(network))
-            return network.predict(domain)
+        def examine() -> dict[str, str | float]:
+            return self._certificate(network) | self._circuit(network)
 
-        return self._candidate(point, shown, point.final, ties, predict, network.logits, proof)
+        return self._candidate(
+            point, shown, point.final, ties, lambda: network.predict(domain), network.logits,
+            examine if shown and point.final else None,
+        )  # fmt: skip
 
     def decode(self, point: Checkpoint) -> tuple[Candidate, bool]:
         """The law's answer once it is accepted, the network's until then; and whether that is the end."""
@@ -103,7 +105,7 @@ class Reader:
         ties: _Tied | None,
         predict: Any,
         distribution: Any,
-        proof: dict[str, str | float] | None = None,
+        examine: Callable[[], dict[str, str | float]] | None = None,
     ) -> Candidate:
         reading = self.reading
         program = self._program_of(reading) if shown and reading is not None else None
@@ -113,8 +115,7 @@ class Reader:
         if ended:
             notes["cause"] = point.cause or "law accepted"
         if reading is not None:
-            notes |= {"law_fit": reading.fit, "basis": reading.law.basis}
-            notes |= {f"rank_one_{basis}": share for basis, share in reading.shares.items()}
+            notes |= {"law_fit": reading.fit} | self._evidence(reading)
         elif ended and not self.readable:
             notes["law"] = "not looked for: " + self._why_not()
         if self.accepted_at:
@@ -132,7 +133,8 @@ class Reader:
             faithfulness=ties.faithfulness if ties else None,
             weights=point.network.state() if ended else None,
             describe=self._describe(point) if ended else None,
-            notes=ChainMap(proof if proof is not None else {}, {**notes, **(ties.notes if ties else {})}),
+            examine=examine,
+            notes={**notes, **(ties.notes if ties else {})},
         )
 
     def _certificate(self, network: Network) -> dict[str, str | float]:
@@ -159,7 +161,12 @@ class Reader:
 
     def _describe(self, point: Checkpoint) -> Callable[[], float] | None:
         """The network's two-part code in the basis of its law; None without characters, or with too many logits."""
-        problem, basis = self.problem, self.reading.law.basis if self.reading is not None else "additive"
+        from nets.groups import GroupReading
+
+        problem, reading = self.problem, self.reading
+        if isinstance(reading, GroupReading):
+            return None
+        basis = reading.law.basis if reading is not None else "additive"
         if not isinstance(problem.carrier, Residues) or problem.n * problem.carrier.size > MOST_DESCRIBED:
             return None
 
@@ -173,9 +180,11 @@ class Reader:
     def _circuit(self, network: Network) -> dict[str, str | float]:
         """The network's logits on held-out cells as cosines of its law's combination: see nets/circuit.py."""
         from nets.circuit import read_circuit
+        from nets.groups import GroupReading
         from nets.law import held_out_sample
 
-        assert self.reading is not None
+        if self.reading is None or isinstance(self.reading, GroupReading):
+            return {}
         cells = held_out_sample(self.held_out, self.problem.carrier.size)
         found = read_circuit(self.reading.law, cells, network.logits(cells))
         return {
@@ -191,20 +200,48 @@ class Reader:
     def _read(self, point: Checkpoint) -> None:
         from nets.law import read_law
 
-        if self.readable and isinstance(self.problem.carrier, Residues):
-            problem, self._tried = self.problem, point.step
+        problem, carrier = self.problem, self.problem.carrier
+        if not self.readable:
+            return
+        self._tried = point.step
+        if isinstance(carrier, Group):
+            from nets.groups import read_group_law
+
+            self.reading = read_group_law(
+                point.network, carrier, self.held_out, problem.inputs, problem.outputs, problem.noise
+            )
+        else:
             relabelled = point.final or point.step >= 2 * self._tried_relabelled
             self._tried_relabelled = point.step if relabelled else self._tried_relabelled
             self.reading = read_law(
-                point.network, self.problem.carrier, self.held_out, problem.inputs, problem.outputs, problem.noise,
+                point.network, carrier, self.held_out, problem.inputs, problem.outputs, problem.noise,
                 relabelled=relabelled,
             )  # fmt: skip
-            if self.reading is not None and self.reading.accepted:
-                self._program_of(self.reading)  # its time is extraction
+        if self.reading is not None and self.reading.accepted:
+            self._program_of(self.reading)  # its time is extraction
 
-    def _program_of(self, reading: Reading) -> Program | None:
+    def _evidence(self, reading: Reading | GroupReading) -> dict[str, str | float]:
+        """What speaks for a reading, as notes: which basis factorises, or which irreps carry the logits."""
+        if isinstance(self.problem.carrier, Group):
+            from nets.groups import GroupReading
+
+            assert isinstance(reading, GroupReading)
+            irreps: dict[str, str | float] = {f"irrep_{name}": share for name, share in reading.shares.items()}
+            return irreps | {"central": reading.central}
+        from nets.law import Reading
+
+        assert isinstance(reading, Reading)
+        shares: dict[str, str | float] = {f"rank_one_{basis}": share for basis, share in reading.shares.items()}
+        return {"basis": reading.law.basis + (", relabelled" if reading.law.relabelled else "")} | shares
+
+    def _program_of(self, reading: Reading | GroupReading) -> Program | None:
+        from nets.groups import GroupReading, recognised
         from synth.closed_forms import law_program
 
+        if isinstance(reading, GroupReading):
+            if self._program is None or not reading.law.same(self._program[0]):
+                self._program = reading.law, recognised(reading.law, self.problem.language)
+            return self._program[1]
         law = reading.law.normalised()
         if self._program is None or self._program[0] != law:
             self._program = law, law_program(reading.law, self.problem.language, self.problem.domain)
@@ -219,9 +256,13 @@ class Reader:
 
     def _ties(self, point: Checkpoint, agreement: float) -> _Tied:
         from nets.faithful import ties
+        from nets.groups import GroupReading
+        from nets.law import held_out_sample
 
         assert self.reading is not None
         domain = self.problem.domain
+        if isinstance(self.reading, GroupReading):
+            return self._group_ties(point, self.reading, agreement)
         found = ties(point.network, self.reading.law, self.held_out, self.rng)
         evidence = Faithfulness(
             agreement=agreement,
@@ -236,11 +277,31 @@ class Reader:
             "key_energy": found.key_energy,
             "random_energy": found.random_energy,
         }
+        if found.disturbed is not None:  # by the network's own answers: a method knows no others
+            cells = held_out_sample(self.held_out, self.problem.carrier.size)
+            before = point.network.predict(cells)
+            notes["disturbed_same"] = float((found.disturbed.predict(cells) == before).mean())
+            notes["disturbed_times"] = found.times
         return _Tied(evidence, notes)
 
+    def _group_ties(self, point: Checkpoint, reading: GroupReading, agreement: float) -> _Tied:
+        from nets.groups import filtered_by_irreps, key_irreps
+
+        keys, domain = key_irreps(reading), self.problem.domain
+        names = list(reading.shares)
+        only, without = (filtered_by_irreps(point.network, reading.law, keys, keep=keep) for keep in (True, False))
+        evidence = Faithfulness(
+            agreement=agreement,
+            variance_explained=reading.explained,
+            network=point.network.predict(domain),
+            keep_only=only.predict(domain),
+            remove_only=without.predict(domain),
+        )
+        return _Tied(evidence, {"key_irreps": " ".join(names[i] for i in keys)})
+
     def _why_not(self) -> str:
-        if not isinstance(self.problem.carrier, Residues):
-            return f"{self.problem.carrier.name} has no characters here"
+        if not isinstance(self.problem.carrier, Residues) and self.problem.arity != 2:
+            return "a law of a group has two inputs"
         return "no held-out cells" if not len(self.held_out) else "a function of one input"
 
 

@@ -208,6 +208,12 @@ def _softmax(_: Any, one: Enclosed, dim: int, half: bool = False) -> Enclosed:
     return share / share.sum(dim, keepdim=True)
 
 
+def _filled(func: Any, one: Enclosed, *_: Any, **__: Any) -> Enclosed:
+    """Zeros or ones in the shape of a tensor, exactly."""
+    middle = torch.zeros_like(one.middle) if func.overloadpacket == aten.zeros_like else torch.ones_like(one.middle)
+    return Enclosed(middle, torch.zeros_like(middle), one.unit)
+
+
 def _structural(func: Any, *args: Any, **kwargs: Any) -> Any:
     """An operation that moves entries about: both parts go through it alike."""
     unit = _unit(*[y for x in args for y in (x if isinstance(x, (list, tuple)) else [x])])  # pyright: ignore[reportUnknownVariableType]
@@ -247,6 +253,8 @@ RULES: Mapping[Any, Rule] = {
     aten.amax: _amax,
     aten.exp: _exp,
     aten._softmax: _softmax,
+    aten.zeros_like: _filled,
+    aten.ones_like: _filled,
     **dict.fromkeys(
         (
             aten.view, aten._unsafe_view, aten.index, aten.index_select, aten.slice, aten.split, aten.select,

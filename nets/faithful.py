@@ -78,6 +78,10 @@ class Ties:
             much energy; None where no more others are left than that, and removing them would be ``keep_only`` again.
         random_energy: the energy that ``remove_random`` removed over that of the keys; below 1 where the other
             frequencies hold less. 0 where it is None.
+        disturbed: with random other frequencies, as many as there are keys or all that are left, taken off more than
+            once: so often that the change has the energy that the keys have. Equal energy, where the others hold too
+            little of it to be removed; None where they hold none.
+        times: how often.
     """
 
     variance_explained: float
@@ -87,6 +91,8 @@ class Ties:
     remove_only: Network
     remove_random: Network | None
     random_energy: float
+    disturbed: Network | None
+    times: float
 
 
 def ties(network: Network, law: Law, held_out: IntArray, rng: np.random.Generator) -> Ties:
@@ -113,6 +119,9 @@ def ties(network: Network, law: Law, held_out: IntArray, rng: np.random.Generato
             break
         chosen.append(k)
     control = len(chosen) < len(others)
+    disturbing = rng.permutation(others)[: len(keys)].tolist()
+    held = sum(energy[k] for k in disturbing)
+    times = (wanted / held) ** 0.5 if held > 1e-9 * wanted else 0.0
     total = sum(energy.values())
     return Ties(
         variance_explained=seen.explained,
@@ -122,17 +131,19 @@ def ties(network: Network, law: Law, held_out: IntArray, rng: np.random.Generato
         remove_only=filtered(network, law, keys, keep=False),
         remove_random=filtered(network, law, chosen, keep=False) if control else None,
         random_energy=sum(energy[k] for k in chosen) / max(wanted, 1e-30) if control else 0.0,
+        disturbed=filtered(network, law, disturbing, keep=False, times=times) if times else None,
+        times=times,
     )
 
 
-def filtered(network: Network, law: Law, keys: list[int], *, keep: bool) -> Network:
-    """The network with the law's characters of these frequencies kept alone in its tables, or removed from them."""
+def filtered(network: Network, law: Law, keys: list[int], *, keep: bool, times: float = 1.0) -> Network:
+    """The network with the law's characters of these frequencies kept alone in its tables, or taken off ``times``."""
     changed: dict[str, torch.Tensor] = {}
     for name, readers in network.architecture.tables():
         table = network.weights[name]
         rows = table.detach().cpu().double().numpy()
         still, waves = law_projectors(law, readers, keys)
-        rows = (still + waves) @ rows if keep else rows - waves @ rows
+        rows = (still + waves) @ rows if keep else rows - times * (waves @ rows)
         changed[name] = torch.from_numpy(rows).to(table)
     return network.with_weights(changed)
 

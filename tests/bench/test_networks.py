@@ -52,6 +52,12 @@ def test_a_plain_row_ends_exact_with_its_own_program(name: str) -> None:
     assert last.faithfulness.agreement >= 0.99
     np.testing.assert_array_equal(last.faithfulness.network, answers)
     assert last.faithfulness.variance_explained > 0.3
+    assert last.examine is not None
+    examined = last.examine()
+    assert examined["certificate"] == "holds"
+    assert float(examined["margin_over_bound"]) > 100
+    assert examined["circuit_claimed"] == ("yes" if name == "transformer" else "no")
+    assert "cos(" in str(examined["circuit"])
     for candidate, said in trace:
         if candidate.program is not None:
             meant = candidate.program.evaluate(problem.domain, problem.carrier)
@@ -112,13 +118,27 @@ def test_a_law_without_a_short_form_is_shown_as_tables() -> None:
     assert len(truth) == len(answers)
 
 
-def test_groups_train_and_have_no_law_here() -> None:
-    problem, _ = problem_of("s5", 0.05, p=None)
-    trace = list(candidates("bilinear:steps=20", problem))
-    last, answers = trace[-1]
-    assert answers.shape == (len(problem.domain),)
+def test_a_network_of_a_group_shows_its_word() -> None:
+    problem, truth = problem_of("s5", 0.7, p=None)
+    last, answers = list(candidates("bilinear:h=384:steps=90", problem))[-1]
+    np.testing.assert_array_equal(answers, truth)
+    assert str(last.program) == "a*b"
+    assert last.faithfulness is not None
+    assert last.faithfulness.variance_explained > 0.2
+    assert last.examine is not None
+    assert last.examine()["certificate"] == "holds"
+    assert float(last.notes["central"]) > 0.9
+    too_few, _ = problem_of("s5", 0.05, p=None)
+    last, _ = list(candidates("bilinear:steps=20", too_few))[-1]
     assert last.program is None
-    assert last.notes["law"] == "not looked for: S5 has no characters here"
+    assert float(last.notes["law_fit"]) < 0.1
+
+
+def test_groups_of_other_than_two_inputs_have_no_law_here() -> None:
+    problem, _ = problem_of("s5", 0.05, p=None)
+    one = replace(problem, arity=1, inputs=problem.inputs[:, :1], domain=np.arange(120)[:, None])
+    last, _ = list(candidates("bilinear:steps=20", one))[-1]
+    assert last.notes["law"] == "not looked for: a law of a group has two inputs"
 
 
 def test_all_cells_and_no_cells() -> None:

@@ -88,6 +88,24 @@ def test_a_grokked_transformer_stands_on_few_frequencies_and_falls_without_them(
     assert 0 < found.key_energy <= 1
 
 
+def test_equal_energy_elsewhere_changes_less_than_the_keys() -> None:
+    given = data("a + b", 53, 0.6, 0)
+    network, _ = trained("quadratic", given, 0)
+    found = ties(network, addition(53), given.held_out, np.random.default_rng(0))
+    assert found.disturbed is not None
+    assert found.times > 1
+    changed = [
+        sum(float((x.weights[name] - network.weights[name]).square().sum()) for name in ("U0", "U1"))
+        for x in (found.disturbed, found.remove_only)
+    ]
+    assert changed[0] == pytest.approx(changed[1], rel=0.1)
+    accuracy = [
+        (x.predict(given.held_out) == given.held_out_labels).mean() for x in (found.disturbed, found.remove_only)
+    ]
+    assert accuracy[0] > 0.95
+    assert accuracy[1] < 0.6
+
+
 def test_an_untrained_network_is_not_explained() -> None:
     cells = grid(37)
     network = fresh(Bilinear(37, 2), 0)
