@@ -27,6 +27,7 @@ from synth.laws import Law
 Matrix = npt.NDArray[np.float64]
 Scores: TypeAlias = npt.NDArray[np.floating[Any]]
 TUNED = 0.85  # of a unit's energy on one frequency, from which on it counts as tuned to it (Nanda et al. 2023)
+KEYS = 0.999  # of the energy of the logits' profile, that key frequencies carry: answers are read off a hundredth
 DISPLACEMENTS = 3  # random other combinations that the equal-energy control is averaged over
 
 
@@ -113,11 +114,11 @@ class Scene:
     keys: tuple[int, ...] = ()
 
     def with_keys(self, network: Network) -> Scene:
-        """The same with the key frequencies of this network: the fewest that carry most of its logits' profile."""
+        """The same with the key frequencies of this network: the fewest that carry ``KEYS`` of its logits' profile."""
         if self.law is None or not len(self.held_out):
             return self
         cells, _ = self.held_out_seen
-        return replace(self, keys=tuple(profile(self.law, cells, network.logits(cells)).keys()))
+        return replace(self, keys=tuple(profile(self.law, cells, network.logits(cells)).keys(KEYS)))
 
     @cached_property
     def examples_seen(self) -> tuple[IntArray, IntArray]:

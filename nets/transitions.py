@@ -10,7 +10,7 @@ import numpy as np
 
 SHARES = (0.1, 0.5, 0.9)
 LEAST = 0.02  # of the largest value, that a change must exceed to be one
-LAST = 5  # checkpoints whose median is where a measure ends: single ones may fall into a spike of the loss
+LAST = 5  # values, or a tenth of them all, whose median is where a measure ends: single ones may fall into a spike
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Transition:
     """The change of one measure over a run.
 
     Attributes:
-        start: its first value; end: the median of its last ``LAST``; least, most: its extremes.
+        start: its first value; end: the median of its last few; least, most: its extremes.
         steps: the first steps at which it has made 10, 50 and 90% of the way from start to end; None where that is no
             change to speak of: less than ``LEAST``, or than what it still moves by among its last values.
         correlation: Pearson's, with the held-out accuracy over the checkpoints; None where either is constant.
@@ -63,9 +63,9 @@ def transition(steps: Sequence[int], values: Sequence[float | None], accuracy: S
         accuracy: of the held-out cells at the same checkpoints.
     """
     known = [(step, x) for step, x in zip(steps, values, strict=True) if x is not None]
-    start, end = known[0][1], median(x for _, x in known[-LAST:])
+    last = [x for _, x in known[-max(1, min(LAST, len(known) // 10)) :]]
+    start, end = known[0][1], median(last)
     change = end - start
-    last = [x for _, x in known[-LAST:]]
     real = abs(change) > max(max(last) - min(last), LEAST * max(abs(x) for _, x in known))
     found = [
         next((step for step, x in known if (x - start) / change >= q - 1e-9), None) if real else None for q in SHARES

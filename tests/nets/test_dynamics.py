@@ -91,10 +91,25 @@ def test_phases_of_made_units_add_up():
     assert set(face.unit_frequencies) == set(KEYS)
 
 
-@pytest.mark.parametrize("name", ["bilinear", "quadratic", "relu", "transformer"])
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("bilinear", {}),
+        ("bilinear", {"shared": 0.5}),
+        ("quadratic", {}),
+        ("quadratic", {"separate": False}),
+        ("relu", {}),
+        ("relu", {"separate": True}),
+        ("transformer", {}),
+        ("transformer", {"separate": True}),
+        ("transformer", {"positions": False}),
+    ],
+)
 @pytest.mark.parametrize("arity", [2, 3])
-def test_units_are_the_networks_own(name, arity):
-    network = fresh(architecture(name, 7, arity), 0)
+def test_units_are_the_networks_own(name, options, arity):
+    network = fresh(architecture(name, 7, arity, **options), 0)
+    started = {key: x + 0.1 for key, x in network.weights.items()}  # biases and shared rows start at 0
+    network = network.with_weights(started)
     cells = np.stack(np.unravel_index(np.arange(7**arity), (7,) * arity), axis=1)
     found = units(network, cells)
     assert found is not None
