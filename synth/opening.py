@@ -23,7 +23,7 @@ _MOST_EXACT = 1 << 14  # states of the exact mixture
 _MOST_EXACT_POINTS = 3
 _MOST_LISTED = 1 << 12  # programs that are followed one by one
 _MOST_PAIRS = 1 << 18  # joins that are looked at for that
-_NOISY_POINTS = 16  # labels after which the lightest programs are given up, where labels may be wrong
+_MOST_STEPS = 16  # labels after which programs are listed in any case: the lightest of too many are given up
 _AHEAD = 8  # inputs at which all behaviours are evaluated together
 _LEAST_SHARE = 1e-12  # that is left to the residual where rounding leaves nothing
 
@@ -50,6 +50,7 @@ class Opening:
         self._inputs: IntArray = np.empty((0, language.arity), dtype=np.int64)  # theirs, and perhaps some after
         self._values: IntArray | None = None  # of all behaviours there
         self._pairs: list[Pairs] | None = None  # joins that have the labels
+        self._left: Listed | None = None  # what is left
         self._priors: dict[bytes, Prior] = {}
         counted = derivations.total + (self.joins.total if self.joins else 0.0)
         self._residual = max(self.measure - counted, _LEAST_SHARE * self.measure)
@@ -59,13 +60,22 @@ class Opening:
 
     @property
     def steps(self) -> int:
-        """After how many labels programs are few enough to be listed."""
+        """After how many labels programs may be few enough to be listed, if the labels tell enough."""
         if self.code.noise:
-            return _NOISY_POINTS
+            return _MOST_STEPS
         count, steps = max(len(self.derivations), len(self.joins) if self.joins else 0), 1
-        while count > _MOST_LISTED * self.code.size**steps and steps < _NOISY_POINTS:
+        while count > _MOST_LISTED * self.code.size**steps and steps < _MOST_STEPS:
             steps += 1
         return max(steps, self.exact_points)
+
+    @property
+    def over(self) -> bool:
+        """Whether it is time to follow programs one by one; which depends on the labels so far."""
+        if len(self) < self.steps:
+            return False
+        if len(self) >= _MOST_STEPS:
+            return True
+        return (self._pairs is not None or not self.joins) and len(self._whole()) <= _MOST_LISTED
 
     @property
     def residual(self) -> float:
@@ -86,7 +96,7 @@ class Opening:
         if step > self.exact_points:
             before -= self._unlabelled()
             self._residual /= self.code.size
-        last = step == self.steps
+        last = step >= self.steps
         if not (wanted or last or step == self.exact_points or self.derivations.language.integers):
             return 0.0
         self._pairs = self.joins.pairs(self._table(), self.labels, _MOST_PAIRS) if self.joins and last else None
@@ -105,6 +115,7 @@ class Opening:
             self._inputs = np.concatenate([self._inputs[:known], inputs[:_AHEAD]])
             self._values = None
         self.labels = np.append(self.labels, label)
+        self._left = None
 
     def _table(self) -> IntArray:
         """Of all behaviours at the labels' inputs, shape (behaviours, t)."""
@@ -165,12 +176,20 @@ class Opening:
 
         Joins with one behaviour are listed under the cheapest, or with the behaviour itself where that is left.
         """
+        return self._whole().heaviest(_MOST_LISTED)
+
+    def _whole(self) -> Listed:
+        if self._left is None:
+            self._left = self._list()
+        return self._left
+
+    def _list(self) -> Listed:
         found = self.derivations.behaviours["value"]
         masses = found.masses * self._likelihoods(len(self))
         positions, arguments, weights = self._new_joins(masses)
         kept = np.flatnonzero(masses)
         shares = np.concatenate([masses[kept], weights]) / self.measure
-        whole = Listed(
+        return Listed(
             self.derivations,
             self.code,
             np.concatenate([np.full(len(kept), -1), positions]),
@@ -178,7 +197,6 @@ class Opening:
             np.log(shares),
             log(max(1 - float(shares.sum()), self.residual)),
         )
-        return whole.heaviest(_MOST_LISTED)
 
     def _new_joins(self, masses: Masses) -> tuple[IntArray, IntArray, Masses]:
         """Joins that are left, one for each behaviour that is new: productions' positions, arguments, and masses.

@@ -83,7 +83,7 @@ class Posterior:
         self._left = None
         costs, at = np.zeros(len(labels)), 0
         while at < len(labels) and self._listed is None:
-            if len(self._opening) >= self._opening.steps:
+            if self._opening.over:
                 self._listed = self._opening.listed()
                 break
             wanted = each or at == len(labels) - 1

@@ -95,6 +95,22 @@ def test_no_labels_cost_more_than_the_bits_of_a_program_that_counts(name, seed, 
     assert (costs <= program.bits + log2(total_mass(of)) + 1e-6).all()
 
 
+@given(
+    st.sampled_from([("ring", "+"), ("ring", "-"), ("field", "-"), ("composite", "+"), ("group", "compose")]),
+    st.integers(0, 10**6),
+)
+@settings(max_examples=30, deadline=None)
+def test_no_labels_cost_more_than_the_bits_of_a_join(case, seed):
+    """Of any two behaviours, by a production whose inverses see all: up to twice the bits that the derivations have."""
+    name, joined = case
+    of, carrier = CASES[name]
+    rng, found = np.random.default_rng(seed), counted(name)
+    program = of.make(joined, *(found.program(int(i)) for i in rng.integers(0, len(found), 2)))
+    inputs = cells_of(carrier, 2, 60, seed)
+    costs = np.cumsum(Posterior(found).observe(inputs, program.evaluate(inputs, carrier)))
+    assert (costs <= program.bits + log2(total_mass(of)) + 1e-6).all()
+
+
 def test_programs_far_deeper_than_the_derivations_count():
     of, carrier = CASES["full"]
     program = parse("a*a*b + (b*b + a)", of)
