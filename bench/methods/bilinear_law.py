@@ -17,7 +17,7 @@ def bilinear_law(
     budget: Budget,
     rng: np.random.Generator,
     h: int = 0,
-    recipe: Literal["fast"] = "fast",
+    recipe: Literal["fast", "delayed"] = "fast",
     lr: float = 0.0,
     wd: float = -1.0,
     steps: int = 0,

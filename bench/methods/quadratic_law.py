@@ -24,11 +24,12 @@ def quadratic_law(
     budget: Budget,
     rng: np.random.Generator,
     h: int = 0,
-    recipe: Literal["fast"] = "fast",
+    tables: Literal["auto", "shared", "separate"] = "auto",
+    recipe: Literal["fast", "delayed"] = "fast",
     lr: float = 0.0,
     wd: float = -1.0,
     steps: int = 0,
 ) -> Generator[Candidate, None, None]:
     """Read the law out of the quadratic network's held-out logits as soon as it fits all examples."""
-    settings = Settings("quadratic", recipe, lr, wd, steps, {"h": h})
+    settings = Settings("quadratic", recipe, lr, wd, steps, {"h": h}, tables)
     yield from training(problem, budget, rng, settings, decoder=True)

@@ -18,12 +18,12 @@ def relu_law(
     rng: np.random.Generator,
     d: int = 0,
     h: int = 0,
-    separate: bool = False,
-    recipe: Literal["fast"] = "fast",
+    tables: Literal["auto", "shared", "separate"] = "auto",
+    recipe: Literal["fast", "delayed"] = "fast",
     lr: float = 0.0,
     wd: float = -1.0,
     steps: int = 0,
 ) -> Generator[Candidate, None, None]:
     """Read the law out of the ReLU network's held-out logits as soon as it fits all examples."""
-    settings = Settings("relu", recipe, lr, wd, steps, {"d": d, "h": h, "separate": separate})
+    settings = Settings("relu", recipe, lr, wd, steps, {"d": d, "h": h}, tables)
     yield from training(problem, budget, rng, settings, decoder=True)

@@ -19,7 +19,8 @@ def transformer_law(
     d: int = 0,
     h: int = 0,
     heads: int = 0,
-    recipe: Literal["fast"] = "fast",
+    tables: Literal["auto", "shared", "separate"] = "auto",
+    recipe: Literal["fast", "delayed"] = "fast",
     lr: float = 0.0,
     wd: float = -1.0,
     steps: int = 0,
@@ -27,5 +28,5 @@ def transformer_law(
     """Read the law out of the transformer's held-out logits as soon as it fits all examples."""
     if problem.arity < 2:
         raise Inapplicable("a transformer of one token has nothing to attend to")
-    settings = Settings("transformer", recipe, lr, wd, steps, {"d": d, "h": h, "heads": heads})
+    settings = Settings("transformer", recipe, lr, wd, steps, {"d": d, "h": h, "heads": heads}, tables)
     yield from training(problem, budget, rng, settings, decoder=True)
