@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from bench.registry import LoadedTask
     from bench.shots import Footage, Shot
-
-CONTROLS = ("random", "none")
 
 EXAMPLES = """\
 Examples:
@@ -81,10 +79,11 @@ def film(
 
     from bench.reel import checkpoint_rows, spectrum_rows, transition_rows
     from bench.registry import as_flags
+    from bench.storyboard import changes_of, storyboard
 
-    loaded, shots, folder = _plan(
+    loaded, shots, folder = storyboard(
         task, as_flags(task_parameters), arch=arch, recipe=recipe, fraction=fraction, seeds=seeds, control=control,
-        split=split, changes=_changes(lr, wd, steps, settle), jobs=jobs, device=device, out=out,
+        split=split, changes=changes_of(lr, wd, steps, settle), jobs=jobs, device=device, out=out,
     )  # fmt: skip
     footages = _perform(loaded, shots, folder, jobs=jobs, quiet=True, plots=plots)
     checkpoints, transitions, spectrum = (
@@ -94,93 +93,12 @@ def film(
     return Rolls(checkpoints, transitions, spectrum, folder)
 
 
-def _changes(lr: float | None, wd: float | None, steps: int | None, settle: float | None) -> dict[str, int | float]:
-    """The recipe's settings that a user replaces.
-
-    Raises:
-        UserError: one that no training could have.
-    """
-    import math
-
-    from bench.errors import UserError
-
-    given = {"lr": lr, "wd": wd, "steps": steps, "settle": settle}
-    for name, value in given.items():
-        least = 1 if name == "steps" else 0
-        if value is not None and not (math.isfinite(value) and value >= least and (value or name in ("wd", "settle"))):
-            wanted = "at least 1" if name == "steps" else "a positive number"
-            raise UserError(f"--{name}: expected {wanted}, got {value:g}")
-    names = {"lr": "rate", "wd": "decay", "steps": "steps", "settle": "settle"}
-    return {names[name]: value for name, value in given.items() if value is not None}
-
-
-def _plan(
-    task: str, flags: Mapping[str, str], *, arch: str, recipe: str, fraction: float, seeds: int, control: str,
-    split: str, changes: Mapping[str, int | float], jobs: int | None, device: str, out: str | Path,
-) -> tuple[LoadedTask, list[Shot], Path]:  # fmt: skip
-    """Check every argument and lay out the shots.
-
-    Raises:
-        UserError: anything that the user should mend; the message is one line.
-    """
-    import re
-
-    from bench.errors import UserError, nearest
-    from bench.plan import DEVICES, SPLITS, check_jobs
-    from bench.registry import load_task
-
-    def one_of(flag: str, value: str, known: Sequence[str]) -> None:
-        if value not in known:
-            raise UserError(f"{flag}: expected one of {', '.join(known)}, got {value!r}{nearest(value, known)}")
-
-    one_of("--control", control, CONTROLS)
-    one_of("--split", split, SPLITS)
-    one_of("--device", device, DEVICES)
-    check_jobs(jobs)
-    if seeds < 1:
-        raise UserError(f"--seeds: expected at least 1, got {seeds}")
-    loaded = load_task(task, flags)
-    cells = len(loaded.task.domain)
-    if not 0 < fraction <= 1:
-        raise UserError(f"--fraction: expected a number above 0 and up to 1, got {fraction:g}")
-    n = max(1, round(fraction * cells))
-    from bench.shots import Shot, network_of, recipe_of
-
-    where = _device(device)
-    shots = [
-        Shot(loaded.ref, loaded.params, arch, recipe, n, seed, split, where, twin=control == "random", changes=changes)
-        for seed in range(seeds)
-    ]
-    try:
-        recipe_of(shots[0], network_of(arch, recipe, loaded.task.carrier.size, loaded.task.arity, n), n)
-    except UserError:
-        raise
-    except ValueError as error:
-        raise UserError(f"--arch: {error}") from None
-    told = ["film", arch, recipe, f"n{n}", *(f"{k}-{v:g}" for k, v in sorted(changes.items()))]
-    told += [] if split == "cells" else [split]
-    name = "-".join(re.sub(r"[^A-Za-z0-9.]+", "_", x).strip("_") for x in told)
-    return loaded, shots, Path(out) / loaded.slug / name
-
-
-def _device(asked: str) -> str:
-    from bench.errors import UserError
-
-    if asked == "cpu":
-        return "cpu"
-    import torch
-
-    there = torch.cuda.is_available()
-    if asked == "cuda" and not there:
-        raise UserError("--device: cuda was asked for, but torch sees no CUDA device here")
-    return "cuda" if there else "cpu"
-
-
 def _perform(
     loaded: LoadedTask, shots: Sequence[Shot], folder: Path, *, jobs: int | None, quiet: bool, plots: bool
 ) -> list[Footage]:
     """Shoot everything, write the folder's files, and return what was shot, in the order asked."""
     from bench.errors import UserError
+    from bench.reel import write_tables
     from bench.studio import shoot_all
 
     try:
@@ -190,37 +108,12 @@ def _perform(
     with closing(shoot_all(shots, jobs or _cores(), quiet=quiet)) as finished:
         footages = dict(finished)
     taken = [x for i in range(len(shots)) for x in footages[i]]
-    _write(loaded, taken, folder)
+    write_tables(loaded, taken, folder)
     if plots:
         from bench.plots import draw
 
         draw(loaded, taken, folder)
     return taken
-
-
-def _write(loaded: LoadedTask, footages: Sequence[Footage], folder: Path) -> None:
-    import csv
-    import io
-
-    from bench.leaderboard import tell
-    from bench.reel import checkpoint_rows, spectrum_rows, transition_rows
-    from bench.store import write_atomically
-
-    for name, make in (
-        ("checkpoints", checkpoint_rows),
-        ("transitions", transition_rows),
-        ("spectrum", spectrum_rows),
-    ):
-        rows = [row for x in footages for row in make(loaded, x)]
-        path = folder / f"{name}.csv"
-        if not rows:
-            path.unlink(missing_ok=True)
-            continue
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(rows[0])
-        writer.writerows([tell(x) for x in row.values()] for row in rows)
-        write_atomically(path, text.getvalue().encode())
 
 
 def _cores() -> int:
@@ -291,10 +184,12 @@ def command(
 
     if task is None:
         raise UserError("--task: no task given; try --task modadd")
+    from bench.storyboard import changes_of, storyboard
+
     flags = {name.replace("-", "_"): value for name, value in task_flags.items()}
-    loaded, shots, folder = _plan(
+    loaded, shots, folder = storyboard(
         task, flags, arch=arch, recipe=recipe, fraction=fraction, seeds=seeds, control=control, split=split,
-        changes=_changes(lr, wd, steps, settle), jobs=jobs, device=device, out=out,
+        changes=changes_of(lr, wd, steps, settle), jobs=jobs, device=device, out=out,
     )  # fmt: skip
     footages = _perform(loaded, shots, folder, jobs=jobs, quiet=quiet, plots=not no_plots)
     if not quiet:

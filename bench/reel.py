@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -14,6 +17,7 @@ from rich.text import Text
 from bench.leaderboard import tell
 from bench.registry import LoadedTask
 from bench.shots import Footage
+from bench.store import write_atomically
 
 Row = dict[str, Any]
 TASK, CONTROL = "task", "random"
@@ -72,6 +76,25 @@ def spectrum_rows(task: LoadedTask, footage: Footage) -> Iterator[Row]:
     for step, power in zip(footage.steps, footage.power.tolist(), strict=True):
         for k, energy in enumerate(power, start=1):
             yield {**common, "step": step, "frequency": k, "power": energy, "key": k in footage.keys}
+
+
+def write_tables(loaded: LoadedTask, footages: Sequence[Footage], folder: Path) -> None:
+    """checkpoints.csv, transitions.csv and, where the task has a law, spectrum.csv."""
+    for name, make in (
+        ("checkpoints", checkpoint_rows),
+        ("transitions", transition_rows),
+        ("spectrum", spectrum_rows),
+    ):
+        rows = [row for x in footages for row in make(loaded, x)]
+        path = folder / f"{name}.csv"
+        if not rows:
+            path.unlink(missing_ok=True)
+            continue
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(rows[0])
+        writer.writerows([tell(x) for x in row.values()] for row in rows)
+        write_atomically(path, text.getvalue().encode())
 
 
 def middle(values: Sequence[float | None]) -> float | None:

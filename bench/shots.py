@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from bench.errors import UserError, nearest
-from bench.parameters import Value, bind, parameters_of
+from bench.casting import network_of, recipe_of
+from bench.errors import UserError
+from bench.parameters import Value
 from synth.carrier import IntArray, Residues
 
 if TYPE_CHECKING:
     from bench.stream import Stream
     from bench.task import Task
     from nets.dynamics import Scene
-    from nets.models import Architecture, Network
+    from nets.models import Network
     from nets.portrait import Portrait
-    from nets.recipes import Recipe
     from nets.transitions import Jump, Transition
     from synth.laws import Law
 
@@ -88,71 +88,6 @@ class Footage:
     law: str
 
 
-def network_of(ref: str, recipe: str, size: int, arity: int, n: int, alike: bool | None = None) -> Architecture:
-    """The architecture that a reference names, with the recipe's own widths where the reference sets none.
-
-    Args:
-        alike: whether the order of the inputs does not matter; None where that is not known.
-
-    Raises:
-        UserError: one line on what cannot be used.
-    """
-    from nets.models import ARCHITECTURES, architecture
-    from nets.recipes import widths
-
-    pieces = ref.strip().split(":")
-    options = dict(x.split("=", 1) for x in pieces if "=" in x)
-    name = ":".join(x for x in pieces if "=" not in x)
-    if name not in ARCHITECTURES:
-        kind = _from_file(name, list(ARCHITECTURES))
-        known = parameters_of(kind, skip=2)
-        return _made(kind, size, arity, bind(name, known, options, prefix=f"{name}:"))
-    kind = type(architecture(name, size, max(2, arity)))
-    given = bind(name, parameters_of(kind, skip=2), options, prefix=f"{name}:")
-    asked = {k: v for k, v in given.items() if k in {x.replace("-", "_") for x in options}}
-    return _made(kind, size, arity, {**widths(name, size, arity, n, recipe, alike), **asked})
-
-
-def _from_file(name: str, known: list[str]) -> Any:
-    from bench.userfile import explained, file_parts, load_file
-    from nets.models import Architecture
-
-    parts = file_parts(name)
-    if parts is None:
-        raise UserError(f"--arch: no network {name!r}{nearest(name, known) or '; there are ' + ', '.join(known)}")
-    file = load_file(parts[0])
-    with explained(file.path):
-        kind = file[parts[1]]
-    if not (isinstance(kind, type) and issubclass(kind, Architecture)):
-        raise UserError(f"--arch: {name} is no subclass of nets.models.Architecture")
-    return kind
-
-
-def _made(kind: Any, size: int, arity: int, options: Mapping[str, Any]) -> Architecture:
-    for name, value in options.items():
-        if type(value) is int and value < 1:
-            raise UserError(f"--arch: {kind.name}:{name}: expected at least 1, got {value}")
-    try:
-        return kind(size, arity, **options)
-    except ValueError as error:
-        raise UserError(f"--arch: {error}") from None
-
-
-def recipe_of(shot: Shot, network: Architecture, n: int) -> Recipe:
-    """The shot's recipe.
-
-    Raises:
-        UserError: there is none of that name.
-    """
-    from nets.recipes import RECIPES, recipe
-
-    if shot.recipe not in RECIPES:
-        raise UserError(
-            f"--recipe: expected one of {', '.join(RECIPES)}, got {shot.recipe!r}{nearest(shot.recipe, RECIPES)}"
-        )
-    return recipe(shot.recipe, network, n, **shot.changes)
-
-
 def law_of(task: Task) -> Law | None:
     """The law that the task's whole table obeys, or None where it has none, or one that held-out cells can't show."""
     if not isinstance(task.carrier, Residues) or task.arity < 2:
@@ -207,7 +142,7 @@ def shoot(shot: Shot, report: Report = lambda share: None, until: int | None = N
     alike = symmetric(*examples[:2])  # by the task's own labels, so that a twin is of the same shape
     said = worth(examples[0], task.carrier.size) if alike and shot.recipe == "fast" else n
     network = network_of(shot.network, shot.recipe, task.carrier.size, task.arity, said, alike)
-    plan = recipe_of(shot, network, said)
+    plan = recipe_of(shot.recipe, network, said, shot.changes)
     watched = task.domain[:: -(-len(task.domain) // WATCHED)]
     steps: list[int] = []
     states: list[dict[str, Any]] = []

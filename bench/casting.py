@@ -1,0 +1,76 @@
+"""The network and the recipe that a film's references name, checked as a user's input is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from bench.errors import UserError, nearest
+from bench.parameters import bind, parameters_of
+
+if TYPE_CHECKING:
+    from nets.models import Architecture
+    from nets.recipes import Recipe
+
+
+def network_of(ref: str, recipe: str, size: int, arity: int, n: int, alike: bool | None = None) -> Architecture:
+    """The architecture that a reference names, with the recipe's own widths where the reference sets none.
+
+    Args:
+        alike: whether the order of the inputs does not matter; None where that is not known.
+
+    Raises:
+        UserError: one line on what cannot be used.
+    """
+    from nets.models import ARCHITECTURES, architecture
+    from nets.recipes import widths
+
+    pieces = ref.strip().split(":")
+    options = dict(x.split("=", 1) for x in pieces if "=" in x)
+    name = ":".join(x for x in pieces if "=" not in x)
+    if name not in ARCHITECTURES:
+        kind = _from_file(name, list(ARCHITECTURES))
+        known = parameters_of(kind, skip=2)
+        return _made(kind, size, arity, bind(name, known, options, prefix=f"{name}:"))
+    kind = type(architecture(name, size, max(2, arity)))
+    given = bind(name, parameters_of(kind, skip=2), options, prefix=f"{name}:")
+    asked = {k: v for k, v in given.items() if k in {x.replace("-", "_") for x in options}}
+    return _made(kind, size, arity, {**widths(name, size, arity, n, recipe, alike), **asked})
+
+
+def _from_file(name: str, known: list[str]) -> Any:
+    from bench.userfile import explained, file_parts, load_file
+    from nets.models import Architecture
+
+    parts = file_parts(name)
+    if parts is None:
+        raise UserError(f"--arch: no network {name!r}{nearest(name, known) or '; there are ' + ', '.join(known)}")
+    file = load_file(parts[0])
+    with explained(file.path):
+        kind = file[parts[1]]
+    if not (isinstance(kind, type) and issubclass(kind, Architecture)):
+        raise UserError(f"--arch: {name} is no subclass of nets.models.Architecture")
+    return kind
+
+
+def _made(kind: Any, size: int, arity: int, options: Mapping[str, Any]) -> Architecture:
+    for name, value in options.items():
+        if type(value) is int and value < 1:
+            raise UserError(f"--arch: {kind.name}:{name}: expected at least 1, got {value}")
+    try:
+        return kind(size, arity, **options)
+    except ValueError as error:
+        raise UserError(f"--arch: {error}") from None
+
+
+def recipe_of(name: str, network: Architecture, n: int, changes: Mapping[str, int | float]) -> Recipe:
+    """The named recipe, with single settings replaced.
+
+    Raises:
+        UserError: there is none of that name.
+    """
+    from nets.recipes import RECIPES, recipe
+
+    if name not in RECIPES:
+        raise UserError(f"--recipe: expected one of {', '.join(RECIPES)}, got {name!r}{nearest(name, RECIPES)}")
+    return recipe(name, network, n, **changes)
