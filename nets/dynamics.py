@@ -28,6 +28,7 @@ Matrix = npt.NDArray[np.float64]
 Scores: TypeAlias = npt.NDArray[np.floating[Any]]
 TUNED = 0.85  # of a unit's energy on one frequency, from which on it counts as tuned to it (Nanda et al. 2023)
 KEYS = 0.999  # of the energy of the logits' profile, that key frequencies carry: answers are read off a hundredth
+MOST_CODED = 1 << 24  # logits of all examples, up to which a code is looked for: it takes some 15 forward passes
 DISPLACEMENTS = 3  # random other combinations that the equal-energy control is averaged over
 
 
@@ -59,7 +60,8 @@ class Measures:
         embedding_rank, hidden_rank: effective ranks of the weights per token and of the hidden activity.
         weight_norm: of all weights together.
         dead_units, prunable_units: shares of the hidden units; the latter once half of the examples are right.
-        code_bits: the two-part code of the examples' labels by this network, in the law's character basis.
+        code_bits: the two-part code of the examples' labels by this network, in the law's character basis; not looked
+            for where examples and carrier are large.
         code_ratio: that over the bits of a table of the labels.
     """
 
@@ -179,7 +181,7 @@ def observe(network: Network, scene: Scene, seed: int = 0, *, code: bool = True)
         found["dead_units"] = 1.0 - float(hidden.alive().mean())
         if (found["train_accuracy"] or 0.0) >= 0.5:
             found["prunable_units"] = hidden.prunable(logits, labels)
-    if code:
+    if code and len(scene.labels) * network.architecture.size <= MOST_CODED:
         short = two_part_code(
             network, scene.inputs, scene.labels, scene.law.basis if scene.law else "standard", thorough=False
         )

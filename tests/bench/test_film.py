@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from bench.film import film, main
+from bench.plots import draw
 from bench.registry import load_task
 from bench.shots import Shot, law_of, shoot, take, unordered
 from nets.dynamics import Measures
@@ -184,14 +185,20 @@ def test_the_command_writes_tables_and_plots(folder, capsys):
         assert (made / "plots" / f"{name}.pdf").read_bytes()[:4] == b"%PDF"
 
 
+@pytest.mark.slow
+def test_plots_without_a_law_are_those_that_need_none(folder):
+    plots = draw(load_task("modmax", {"p": 5}), [shoot(shot("modmax", "relu", p=5))], folder)
+    assert {x.name for x in plots} == {f"{x}.{kind}" for x in ("curve", "measures", "order") for kind in ("pdf", "png")}
+
+
 def test_from_python_without_a_law(folder):
-    rolls = film("modmax", p=5, arch="nets.py:Table:scale=0.5", seeds=1, control="none", steps=20, jobs=1)
+    rolls = film("modmax", p=5, arch="nets.py:Table:scale=0.5", seeds=1, control="none", steps=20, jobs=1, plots=False)
     assert set(rolls.checkpoints["labels"]) == {"task"}
     assert rolls.checkpoints["variance_explained"].isna().all()
     assert rolls.checkpoints["hidden_rank"].isna().all()
     assert rolls.spectrum.empty
     assert not (rolls.folder / "spectrum.csv").exists()
-    assert {x.name for x in (rolls.folder / "plots").glob("*.png")} == {"curve.png", "measures.png", "order.png"}
+    assert not (rolls.folder / "plots").exists()
     assert np.isfinite(rolls.checkpoints["train_loss"].astype(float)).all()
 
 
