@@ -6,7 +6,7 @@ behaviours by evaluating each at these inputs, that of joins by look-ups, and th
 
 from __future__ import annotations
 
-from math import log, log2
+from math import ceil, log, log2
 
 import numpy as np
 
@@ -21,7 +21,9 @@ from synth.vectors import vectors
 
 _MOST_EXACT = 1 << 14  # states of the exact mixture
 _MOST_EXACT_POINTS = 3
-_MOST_LISTED = 1 << 12  # programs that are followed one by one
+_MOST_LISTED = 1 << 13  # programs that are followed one by one
+_FEW = 1e-6  # of the measure may be unlisted; where it is more, and a light program may be meant, more labels tell ...
+_WAIT_BITS = 12  # ... unless labels with so much information did not
 _MOST_PAIRS = 1 << 18  # joins that are looked at for that
 _MOST_STEPS = 16  # labels after which programs are listed in any case: the lightest of too many are given up
 _AHEAD = 8  # inputs at which all behaviours are evaluated together
@@ -73,9 +75,10 @@ class Opening:
         """Whether it is time to follow programs one by one; which depends on the labels so far."""
         if len(self) < self.steps:
             return False
-        if len(self) >= _MOST_STEPS:
+        extra = ceil(_WAIT_BITS / log2(max(self.code.size, 2)))
+        if len(self) >= min(self.steps + extra, _MOST_STEPS):
             return True
-        return (self._pairs is not None or not self.joins) and len(self._whole()) <= _MOST_LISTED
+        return np.exp(self.listed().residual) - self.residual <= _FEW
 
     @property
     def residual(self) -> float:

@@ -95,10 +95,7 @@ def test_no_labels_cost_more_than_the_bits_of_a_program_that_counts(name, seed, 
     assert (costs <= program.bits + log2(total_mass(of)) + 1e-6).all()
 
 
-@given(
-    st.sampled_from([("ring", "+"), ("ring", "-"), ("field", "-"), ("composite", "+"), ("group", "compose")]),
-    st.integers(0, 10**6),
-)
+@given(st.sampled_from([("ring", "+"), ("ring", "-"), ("group", "compose")]), st.integers(0, 10**6))
 @settings(max_examples=30, deadline=None)
 def test_no_labels_cost_more_than_the_bits_of_a_join(case, seed):
     """Of any two behaviours, by a production whose inverses see all: up to twice the bits that the derivations have."""
