@@ -70,9 +70,13 @@ def training(
         return
     torch.set_num_threads(problem.threads)
     size, cells = problem.carrier.size, problem.domain
-    alike = symmetric(problem.inputs, problem.outputs) if settings.tables == "auto" else settings.tables == "shared"
+    alike = symmetric(problem.inputs, problem.outputs)
+    if settings.tables != "auto" and alike is not (settings.tables == "shared"):
+        alike = None  # what is asked for is not what the examples suggest: the architecture as it is
     examples = worth(problem.inputs, size) if alike and settings.recipe == "fast" else problem.n
     options = widths(settings.architecture, size, problem.arity, examples, settings.recipe, alike)
+    if settings.tables != "auto":
+        options["separate"] = settings.tables == "separate"
     options |= {k: v for k, v in settings.options.items() if v > 0 or kind is not None}
     build = kind or partial(architecture, settings.architecture)
     network = build(size, problem.arity, **options)  # pyright: ignore[reportArgumentType]
