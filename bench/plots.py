@@ -17,7 +17,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, NullLocator
+from matplotlib.ticker import FixedLocator, LogLocator, NullFormatter, NullLocator
 
 from bench.reel import middle
 from bench.registry import LoadedTask
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 BLACK, ORANGE, SKY, GREEN, BLUE, RED, PURPLE = (
     "#000000", "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7",
 )  # fmt: skip
-GREY = "#8c8c8c"
+GREY, FAINT = "#8c8c8c", "#b8b8b8"
 DPI = 200
 CLOSE = 1.3  # steps whose ratio is less share a label
 STYLE: dict[Any, Any] = {
@@ -65,17 +65,17 @@ class Line:
 ACCURACIES = (
     Line("train_accuracy", "examples", BLACK, (0, (1, 1))),
     Line("test_accuracy", "held out", BLUE),
-    Line("apart_accuracy", "held out, no mirror seen", ORANGE, (0, (5, 1.5))),
+    Line("apart_accuracy", "held out, no mirror seen", RED, (0, (4, 1.5))),
 )
 LOSSES = (
     Line("train_loss", "examples", BLACK, (0, (1, 1))),
     Line("test_loss", "held out", BLUE),
     Line("restricted_loss", "held out, key waves alone", GREEN, (0, (3, 1, 1, 1))),
-    Line("excluded_loss", "held out, without them", RED, (0, (6, 2))),
+    Line("excluded_loss", "held out, without them", ORANGE, (0, (6, 2))),
 )
 PANELS: tuple[tuple[str, tuple[Line, ...]], ...] = (
     ("accuracy", (
-        Line("test_accuracy", "held out", BLUE), Line("apart_accuracy", "no mirror seen", ORANGE, (0, (5, 1.5))),
+        Line("test_accuracy", "held out", BLUE), Line("apart_accuracy", "no mirror seen", RED, (0, (4, 1.5))),
     )),
     ("variance explained by the law", (Line("variance_explained", "", BLUE),)),
     ("accuracy of the law read off", (Line("law_accuracy", "", BLUE),)),
@@ -83,11 +83,11 @@ PANELS: tuple[tuple[str, tuple[Line, ...]], ...] = (
     ("units' energy on one frequency", (Line("dominant_share", "", BLUE),)),
     ("accuracy without some frequencies", (
         Line("removed_accuracy", "keys removed", BLUE),
-        Line("removed_random_accuracy", "others removed", ORANGE, (0, (5, 1.5))),
+        Line("removed_random_accuracy", "others removed", RED, (0, (4, 1.5))),
     )),
     ("code length / table of labels", (Line("code_ratio", "", BLUE),)),
     ("effective rank", (
-        Line("embedding_rank", "embedding", BLUE), Line("hidden_rank", "hidden", ORANGE, (0, (5, 1.5))),
+        Line("embedding_rank", "embedding", BLUE), Line("hidden_rank", "hidden", RED, (0, (4, 1.5))),
     )),
     ("weight norm", (Line("weight_norm", "", BLUE),)),
 )  # fmt: skip
@@ -190,7 +190,7 @@ def measures(runs: Sequence[Footage], twins: Sequence[Footage], title: str) -> F
             for footage in runs:
                 _plot(axes, footage, line, clocks[footage.shot.seed], lw=0.9)
             for footage in twins:
-                twin = Line(line.measure, "", GREY, line.dash)
+                twin = Line(line.measure, "", FAINT, line.dash)
                 _plot(axes, footage, twin, clocks.get(footage.shot.seed, 1.0), lw=0.6)
         axes.axvline(1.0, color=BLACK, lw=0.6)
         axes.set_xscale("log")
@@ -201,7 +201,7 @@ def measures(runs: Sequence[Footage], twins: Sequence[Footage], title: str) -> F
         if handles:
             axes.legend(
                 handles=handles,
-                loc="upper left" if name == "effective rank" else "center left",
+                loc="lower left" if name == "effective rank" else "center left",
                 handlelength=2.0,
                 fontsize=6.5,
                 borderaxespad=0.2,
@@ -233,6 +233,9 @@ def order(runs: Sequence[Footage], title: str) -> Figure:
     axes.set_yticks(range(len(found)), [label for label, _ in found])
     axes.set_ylim(-0.7, len(found) - 0.3)
     axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("gradient steps: 10 to 90% of each measure's change, mark at 50%")
     _events(axes, runs, named=True)
     axes.grid(axis="y", lw=0.3, color="#dddddd")
@@ -372,13 +375,20 @@ def _seeds(axes: Axes, runs: Sequence[Footage], line: Line) -> None:
 def _events(axes: Axes, runs: Sequence[Footage], *, named: bool) -> None:
     """Median steps of what happened in the runs, as verticals with their names above."""
     law, half = middle([x.jump.law for x in runs]), middle([x.jump.half for x in runs])
-    for step, dash, side, name in ((law, (0, (4, 2)), "right", "law read off "), (half, "-", "left", " accuracy .5")):
-        if step is None or step == inf:
-            continue
+    events = [
+        (x, dash, name)
+        for x, dash, name in ((law, (0, (4, 2)), "law read off"), (half, "-", "accuracy .5"))
+        if x is not None and x != inf
+    ]
+    for i, (step, dash, name) in enumerate(sorted(events, key=lambda x: x[0])):
         axes.axvline(step, color=PURPLE, lw=0.9, ls=dash, zorder=0)
         if named:
             box = axes.get_xaxis_transform()
-            axes.text(step, 1.0, name, color=PURPLE, fontsize=6.5, ha=side, va="bottom", transform=box)
+            first = i == 0 and len(events) > 1
+            text = f"{name} " if first else f" {name}"
+            axes.text(
+                step, 1.0, text, color=PURPLE, fontsize=6.5, ha="right" if first else "left", va="bottom", transform=box
+            )
 
 
 def _inside(axes: Axes, jump: Jump) -> None:
