@@ -8,6 +8,7 @@ from data import TARGETS, data
 
 from nets.models import ARCHITECTURES, architecture
 from nets.recipes import RECIPES, recipe, symmetric, widths, worth
+from nets.train import train
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -59,3 +60,17 @@ def test_every_recipe_knows_every_architecture_at_every_size(name: str, known: s
         shared = {readers for _, readers in kind.tables()} == {tuple(range(arity))}
         if alike is not None and name != "bilinear":
             assert shared is alike
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", ["a + b", "a - b", "2a + 3b + 7", "a * b", "a² + b²"])
+@pytest.mark.parametrize("name", ["bilinear", "quadratic", "relu"])
+def test_the_fast_recipe_is_for_every_task(name: str, target: str) -> None:
+    """Sums, differences and products alike, zeros included, from half of the cells."""
+    given = data(target, 47, 0.5, 100)
+    alike = symmetric(given.inputs, given.labels)
+    n = worth(given.inputs, 47) if alike else len(given.labels)
+    kind = architecture(name, 47, 2, **widths(name, 47, 2, n, symmetric=alike))
+    *_, last = train(kind, given.inputs, given.labels, recipe("fast", kind, n), 100, watched=given.cells)
+    np.testing.assert_array_equal(last.network.predict(given.cells), given.cell_labels)
+    assert last.cause == "settled"
