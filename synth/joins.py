@@ -73,35 +73,33 @@ class Joins:
         return max(0.0, binary + unary)
 
     def mass(self, values: IntArray, labels: IntArray) -> float:
-        """The mass of those that have the given labels, shape (t,), t at least 1.
+        """The mass of those that have the given labels; see ``look_up``."""
+        return self.look_up(values, labels, 0)[0]
+
+    def look_up(self, values: IntArray, labels: IntArray, most: int) -> tuple[float, list[Pairs] | None]:
+        """The mass of those that have the given labels, shape (t,), t at least 1; and all of them, by production.
+
+        None instead where they are more than ``most``.
 
         Args:
             values: of all behaviours at the labels' inputs, shape (behaviours, t).
         """
         prefix = _Prefix(self.derivations, values, labels)
-        total = sum(float(x.masses.sum()) for x in self._applied(prefix))
-        for solver in self._solvers:
-            for _, weights, low, high in self._partners(solver, prefix):
-                total += float((weights * (prefix.sums[high] - prefix.sums[low])).sum())
-        return total
-
-    def pairs(self, values: IntArray, labels: IntArray, most: int) -> list[Pairs] | None:
-        """All of those, by production; None where they are more than ``most``."""
-        prefix = _Prefix(self.derivations, values, labels)
         found = list(self._applied(prefix))
-        count = sum(len(x.masses) for x in found)
+        total, count = sum(float(x.masses.sum()) for x in found), sum(len(x.masses) for x in found)
         for solver in self._solvers:
             for others, weights, low, high in self._partners(solver, prefix):
+                total += float((weights * (prefix.sums[high] - prefix.sums[low])).sum())
                 counts = high - low
                 count += int(counts.sum())
                 if count > most:
-                    return None
+                    continue
                 row = np.arange(len(counts)).repeat(counts)
                 partner = prefix.order[np.arange(len(row)) + (low - counts.cumsum() + counts)[row]]
                 sides = (partner, others[row]) if solver.hole == 0 else (others[row], partner)
                 masses = weights[row] * self.derivations.behaviours["value"].masses[partner]
                 found.append(Pairs(solver.rule, np.array(sides), masses))
-        return found
+        return total, found if count <= most else None
 
     def _applied(self, prefix: _Prefix) -> Iterator[Pairs]:
         """Productions of one argument."""

@@ -51,7 +51,8 @@ class Opening:
         self.measure = total_mass(language)
         self._inputs: IntArray = np.empty((0, language.arity), dtype=np.int64)  # theirs, and perhaps some after
         self._values: IntArray | None = None  # of all behaviours there
-        self._pairs: list[Pairs] | None = None  # joins that have the labels
+        self._mass = 0.0  # of joins that have the labels, where the measure was wanted
+        self._pairs: list[Pairs] | None = None  # those joins, where they are few
         self._left: Listed | None = None  # what is left
         self._priors: dict[bytes, Prior] = {}
         counted = derivations.total + (self.joins.total if self.joins else 0.0)
@@ -84,7 +85,8 @@ class Opening:
     def residual(self) -> float:
         """The share of the measure of programs that are not counted."""
         if 0 < len(self) < self.exact_points:
-            return max(1 - (self._counted() + self._joined()) / self.measure, _LEAST_SHARE)
+            joined = self.joins.mass(self._table(), self.labels) if self.joins else 0.0
+            return max(1 - (self._counted() + joined) / self.measure, _LEAST_SHARE)
         return self._residual / self.measure
 
     def add(self, inputs: IntArray, label: int, *, wanted: bool) -> float:
@@ -102,11 +104,13 @@ class Opening:
         last = step >= self.steps
         if not (wanted or last or step == self.exact_points or self.derivations.language.integers):
             return 0.0
-        self._pairs = self.joins.pairs(self._table(), self.labels, _MOST_PAIRS) if self.joins and last else None
+        if self.joins and step >= self.exact_points:
+            most = _MOST_PAIRS if last else 0
+            self._mass, self._pairs = self.joins.look_up(self._table(), self.labels, most)
         if step <= self.exact_points:
             self.measure = self._exact()
         if step >= self.exact_points:
-            counted = self._counted() + self._joined()
+            counted = self._counted() + self._mass
             if step == self.exact_points:
                 self._residual = max(self.measure - counted, _LEAST_SHARE * self.measure)
             self.measure = counted + self._residual
@@ -148,11 +152,6 @@ class Opening:
 
     def _counted(self) -> float:
         return float(self._masses @ self._likelihoods(len(self)))
-
-    def _joined(self) -> float:
-        if self._pairs is not None:
-            return sum(float(x.masses.sum()) for x in self._pairs)
-        return self.joins.mass(self._table(), self.labels) if self.joins else 0.0
 
     def _unlabelled(self) -> float:
         """The mass that has all labels but the last and no label at its input."""
@@ -210,7 +209,7 @@ class Opening:
         nothing = np.empty(0, dtype=np.int64), np.empty((2, 0), dtype=np.int64), np.empty(0)
         few = self.joins and len(self) and len(self.joins) <= 4 * _MOST_PAIRS * self.code.size ** len(self)
         if pairs is None and self.joins and few:
-            pairs = self.joins.pairs(self._table(), self.labels, _MOST_PAIRS)
+            pairs = self.joins.look_up(self._table(), self.labels, _MOST_PAIRS)[1]
         if not pairs:
             return nothing
         found = derivations.behaviours["value"]
