@@ -157,7 +157,18 @@ class Reader:
             "certificate": "holds",
             "margin_over_bound": found.ratio,
             "margin_over_bound_float32": single.ratio,
+            **self._by_waves(network),
         }
+
+    def _by_waves(self, network: Network) -> dict[str, str | float]:
+        """Whether that can be proved for less than evaluating every input: see nets/wavewise.py."""
+        from nets.groups import GroupReading
+        from nets.wavewise import certify_by_waves
+
+        if self.reading is None or isinstance(self.reading, GroupReading):
+            return {}
+        found = certify_by_waves(network, self.reading.law)
+        return {} if found.cause else {"waves": "holds" if found.holds else "none", "waves_share": found.share}
 
     def _describe(self, point: Checkpoint) -> Callable[[], float] | None:
         """The network's two-part code in the basis of its law; None without characters, or with too many logits."""

@@ -118,6 +118,7 @@ def test_a_law_without_a_short_form_is_shown_as_tables() -> None:
     assert len(truth) == len(answers)
 
 
+@pytest.mark.slow
 def test_a_network_of_a_group_shows_its_word() -> None:
     problem, truth = problem_of("s5", 0.7, p=None)
     last, answers = list(candidates("bilinear:h=384:steps=90", problem))[-1]

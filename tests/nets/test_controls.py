@@ -8,11 +8,11 @@ import controls
 import pytest
 
 NETWORKS: dict[str, tuple[Callable[[range], Iterator[bool]], int, int]] = {
-    "untrained networks": (controls.untrained, 10, 55),
+    "untrained networks": (controls.untrained, 5, 55),
     "networks of random labels": (controls.of_random_labels, 2, 55),
-    "memorising networks": (controls.memorising, 4, 105),
+    "memorising networks": (controls.memorising, 3, 105),
     "lazily trained networks": (controls.lazy, 3, 70),
-    "networks of another task": (controls.swapped, 2, 55),
+    "networks of another task": (controls.swapped, 1, 55),
 }
 
 
