@@ -208,7 +208,7 @@ class Opening:
         derivations, pairs = self.derivations, self._pairs
         nothing = np.empty(0, dtype=np.int64), np.empty((2, 0), dtype=np.int64), np.empty(0)
         few = self.joins and len(self) and len(self.joins) <= 4 * _MOST_PAIRS * self.code.size ** len(self)
-        if pairs is None and self.joins and few:
+        if pairs is None and self.joins and few and len(self) < self.steps:
             pairs = self.joins.look_up(self._table(), self.labels, _MOST_PAIRS)[1]
         if not pairs:
             return nothing
