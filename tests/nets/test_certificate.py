@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import ClassVar
@@ -195,16 +196,14 @@ def test_what_cannot_be_certified_says_why() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("p", [59, 113])
 @pytest.mark.parametrize("name", KINDS)
-def test_certificates_at_full_size(name: str, p: int, capsys: pytest.CaptureFixture[str]) -> None:
+def test_certificates_at_full_size(name: str, p: int, say: Callable[[str], None]) -> None:
     taught = data("a + b", p, 0.5, 0)
     network, _ = trained(name, taught, 0)
     found = certify(network, taught.cells, taught.cell_labels)
     single = certify(network, taught.cells, taught.cell_labels, SINGLE)
-    with capsys.disabled():
-        print(
-            f"\n  {name} p={p}: margin {found.margin:.2f}, margin/bound {found.ratio:.1e} over the reals, "
-            f"{single.ratio:.1e} in float32",
-            end="",
-        )
+    say(
+        f"{name} p={p}: margin {found.margin:.2f}, margin/bound {found.ratio:.1e} over the reals, "
+        f"{single.ratio:.1e} in float32"
+    )
     assert found.holds
     assert found.ratio >= 100

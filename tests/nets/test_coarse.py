@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from data import data, trained
@@ -52,12 +54,10 @@ def test_a_network_without_the_program_has_no_certified_description() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["bilinear", "quadratic", "relu", "transformer"])
-def test_certified_bits_at_p_59(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_certified_bits_at_p_59(name: str, say: Callable[[str], None]) -> None:
     given = data("a + b", 59, 0.5, 0)
     network, _ = trained(name, given, 0)
     found = smallest(network, addition(59), given.cells, given.cell_labels)
-    with capsys.disabled():
-        for x in found:
-            print(f"\n  {name}: {x.kind}, {x.numbers} numbers of {x.precision} bits: {x.bits / 1e3:.1f} kbit", end="")
-        print("\n  (a table of all answers: 20.5 kbit; the program: 8 bits)", end="")
+    for x in found:
+        say(f"{name} p=59: {x.kind}, {x.numbers} numbers of {x.precision} bits, {x.bits / 1e3:.1f} kbit (a table 20.5)")
     assert found
