@@ -3,7 +3,7 @@
 Such a program is a production over behaviours whose bits, with its own, exceed ``deepest``: up to twice as deep. There
 are far too many to make. But those that agree with labels are few, and each is found from one of its arguments by one
 look-up of what the other must be: their mass is the sum over y of W(y) W(partner of y). Productions of one argument are
-simply applied.
+simply applied. Productions without inverses (conditionals, min and max) have no joins.
 
 A pair that an inverse does not see (x * 0 = 0 says nothing of x) is left out, at these labels and at every longer list
 of them, so that masses of longer prefixes never sum to more than that of a shorter one.
