@@ -88,10 +88,10 @@ def widths(
             the better choice where it does not, and the wrong one where it does.
     """
     options: dict[str, int | float] = {}
+    if recipe == "delayed":  # as the literature has them, but that one table cannot tell places apart
+        return {"separate": True} if symmetric is False and name in ("relu", "transformer") else options
     if symmetric is not None and name in ("quadratic", "relu", "transformer"):
         options["separate"] = not symmetric
-    if recipe == "delayed":
-        return options
     examples = _per_token(size, arity, n)
     if name == "bilinear":
         options |= {

@@ -94,6 +94,7 @@ def rounds(
     ridge: float = 1e-4,
     calm: int = 4,
     power: float = 0.7,
+    floor: float = 0.01,
 ) -> Generator[Iteration, None, None]:
     """Fit, take the gradients' outer product for the metric, and again.
 
@@ -104,6 +105,8 @@ def rounds(
         most: rounds, at most.
         ridge: of the regression, as a share of the kernel's mean diagonal.
         calm: rounds without a changed answer that end it.
+        power: of the gradients' outer product; the root (0.5) of the literature takes half as many rounds again.
+        floor: how much of the identity is added to the metric, so that no direction is lost for good.
 
     Raises:
         ValueError: no examples.
@@ -133,7 +136,7 @@ def rounds(
         yield Iteration(at, machine, flops, changed, cause)
         if cause:
             return
-        metric = _power(_outer_product(machine, products), power)
+        metric = _power(_outer_product(machine, products), power, floor)
 
 
 def _products(metric: Matrix, cells: IntArray, others: IntArray, size: int) -> Matrix:
@@ -172,8 +175,9 @@ def _outer_product(machine: Machine, products: Matrix) -> Matrix:
     return machine.metric @ (hot.T @ weights @ hot) @ machine.metric
 
 
-def _power(outer: Matrix, power: float) -> Matrix:
-    """The square root of a positive matrix, scaled to trace d."""
+def _power(outer: Matrix, power: float, floor: float) -> Matrix:
+    """A power of a positive matrix, scaled, with the floor under its eigenvalues, to trace d."""
     values, vectors = np.linalg.eigh((outer + outer.T) / 2)
     roots = np.maximum(values, 0) ** power
-    return (vectors * (roots * len(roots) / roots.sum())) @ vectors.T
+    roots = floor + roots * len(roots) / roots.sum()
+    return (vectors * (roots / (1 + floor))) @ vectors.T

@@ -58,7 +58,7 @@ def test_every_recipe_knows_every_architecture_at_every_size(name: str, known: s
         assert plan.rate > 0
         assert plan.steps >= 100
         shared = {readers for _, readers in kind.tables()} == {tuple(range(arity))}
-        if alike is not None and name != "bilinear":
+        if known == "fast" and alike is not None and name != "bilinear":
             assert shared is alike
 
 
