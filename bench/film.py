@@ -6,7 +6,9 @@ From Python: ``from bench.film import film; rolls = film("modadd", arch="relu", 
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -208,6 +210,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from bench.errors import UserError
     from bench.studio import RunFailed
 
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what runs is ended too
     try:
         result = app(
             list(arguments) if arguments is not None else sys.argv[1:],
