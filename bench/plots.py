@@ -271,7 +271,7 @@ def spectrum(run: Footage, twin: Footage | None, title: str) -> Figure:
     axes = grid[0][0]
     axes.set_ylabel("frequency")
     _inside(axes, run.jump)
-    for k in run.keys[:6]:
+    for k in run.keys[:12]:
         axes.plot([run.steps[-1]], [k], marker=4, color=BLACK, ms=5, clip_on=False)
     if mesh is not None:
         figure.colorbar(mesh, ax=list(grid[0]), label="share of energy", pad=0.02, extend="max")
