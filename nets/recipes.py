@@ -134,10 +134,10 @@ def fast(architecture: Architecture, n: int) -> Recipe:
     # leaves it with too few frequencies to be exact.
     few = examples < 28
     shared = not getattr(architecture, "positions", True)
-    strongest, falling = (3.0, 4 - examples / 16) if shared else (5.0, 8 - examples / 5)
+    decay = min(3.0, max(1.0, 4 - examples / 16)) if shared else min(5.0, max(2.0, 8 - examples / 5))
     return Recipe(
         rate=0.02,
-        decay=min(strongest, max(2.0, falling)),
+        decay=decay,
         steps=int(min(900, max(400, 16000 / examples))) if examples >= 15 else 500,
         attempts=1 if examples < 15 else 2,
         cooldown=1.0 if few else 0.7,
