@@ -28,7 +28,7 @@ EXAMPLES = """\
 Examples:
 
   python -m bench.film --task modadd --p 59 --arch transformer
-  python -m bench.film --task modadd --p 59 --arch relu:h=256 --fraction .5 --wd .6 --settle 4
+  python -m bench.film --task modadd --p 59 --arch relu:h=256 --wd .8 --steps 4000 --settle 0
   python -m bench.film --task modmul --p 59 --arch bilinear --recipe fast --seeds 1
   python -m bench.film --task "a**2 + 3*b" --arch my_nets.py:Mine --control none
 
