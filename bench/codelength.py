@@ -98,11 +98,16 @@ def _experts(scores: npt.NDArray[np.float32], labels: IntArray, size: int) -> Bi
     return np.concatenate(columns, axis=1)
 
 
-def probability_of(distribution: Callable[[IntArray], FloatArray], inputs: IntArray, values: IntArray) -> float:
-    """The mean probability that a distribution gives to ``values`` (t,) on ``inputs`` (t, arity)."""
-    scores = np.asarray(distribution(inputs), dtype=np.float64)
-    own = scores[np.arange(len(values)), values]
-    return float(np.exp(own - np.logaddexp.reduce(scores, axis=1)).mean())
+def probability_of(
+    distribution: Callable[[IntArray], FloatArray], inputs: IntArray, values: IntArray, size: int
+) -> float:
+    """The mean probability that a distribution over ``size`` values gives to ``values`` (t,) on ``inputs``."""
+    total, step = 0.0, max(1, BLOCK // size)
+    for start in range(0, len(values), step):
+        scores = np.asarray(distribution(inputs[start : start + step]), dtype=np.float64)
+        own = scores[np.arange(len(scores)), values[start : start + step]]
+        total += float(np.exp(own - np.logaddexp.reduce(scores, axis=1)).sum())
+    return total / len(values)
 
 
 def online_bits(
@@ -123,10 +128,10 @@ def online_bits(
         raise TypeError(f"online: expected {len(labels)} finite costs in bits, none negative")
     others = [(labels[:1] + shift) % size for shift in range(1, min(size, PROBED + 1))]
     first = [float(bits[0]), *(float(code(inputs[:1], value)[0]) for value in others)]
-    if sum(2.0**-x for x in first) > 1 + SLACK:
+    if not sum(2.0**-x for x in first) <= 1 + SLACK:  # NaN is no code either
         raise TypeError("online: the probabilities of the first label's values sum to more than 1")
     half = len(labels) // 2
-    if half and np.abs(np.asarray(code(inputs[:half], labels[:half])) - bits[:half]).max() > SLACK:
+    if half and not np.abs(np.asarray(code(inputs[:half], labels[:half])) - bits[:half]).max() <= SLACK:
         raise TypeError("online: what a label costs depends on later labels")
     return np.maximum(bits, 0.0)
 

@@ -66,7 +66,10 @@ def conclude(problem: Problem, watch: Observation, record: Record, store: Store,
         record.weights = store.save_weights(record.run_id, last.weights)
     if last.describe is not None:
         record.network_bits = float(last.describe())
-    _look_ahead(problem, watch, record, store, stream)
+    try:
+        _look_ahead(problem, watch, record, store, stream)
+    except MemoryError:  # the run itself has ended well; a block without a code costs the uniform code
+        record.notes["code"] = "none: out of memory"
 
 
 def _exceptions_bits(problem: Problem, watch: Observation, stream: Stream) -> float:
@@ -93,7 +96,9 @@ def _look_ahead(problem: Problem, watch: Observation, record: Record, store: Sto
     else:
         record.code = CodeRecord(kind=found.kind, file=store.save_code(record.run_id, found.bits))
     if found.kind == "online" and last.distribution is not None and len(ahead):
-        record.p_correct = probability_of(last.distribution, problem.domain[ahead], stream.task.table[ahead])
+        record.p_correct = probability_of(
+            last.distribution, problem.domain[ahead], stream.task.table[ahead], problem.carrier.size
+        )
 
 
 def _plain(value: object) -> str | float:

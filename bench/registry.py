@@ -302,9 +302,7 @@ def _as_method(name: str, found: object) -> Method:
         about = (found.__doc__ or "").strip().partition("\n")[0]
         found = Method(name, 1, "user", found, {}, (), None, trains=False, online=False, about=about)
     if not isinstance(found, Method):
-        raise UserError(
-            f"{name}: expected a method or a generator function, got {type(found).__name__}"
-        )
+        raise UserError(f"{name}: expected a method or a generator function, got {type(found).__name__}")
     if len(inspect.signature(found.run).parameters) < _METHOD_ARGUMENTS:
         raise UserError(f"{name}: expected its function to take (problem, budget, rng)")
     return found

@@ -25,6 +25,8 @@ from synth.vectors import Vectors, Words, vectors
 
 _BYTES = 96  # of a candidate, in all that is held of it at any time, besides
 _COPIES = 4  # of its values
+_LEAST_GAIN = 1e-9  # of mass, that another round of substitution must add
+_MOST_ROUNDS = 200
 
 
 @dataclass(frozen=True, eq=False)
@@ -217,18 +219,22 @@ class Derivations:
     # Masses
 
     def _add_up(self) -> None:
-        """Masses by substitution from the leaves: after r rounds all programs of at most r levels are in."""
+        """Masses by substitution from the leaves: after r rounds all programs of at most r levels are in.
+
+        Behaviours have derivations of any depth through one another; rounds end where they add no more.
+        """
         leaves: dict[Sort, Masses] = {s: np.zeros(len(x)) for s, x in self.behaviours.items()}
         for sort, parts in self._leaf.items():
             for index, weight in parts:
                 np.add.at(leaves[sort], index, weight)
-        masses = leaves
-        for _ in range(self._levels()):
+        masses, least, round_, gain = leaves, self._levels(), 0, 1.0
+        while round_ < least or (gain > _LEAST_GAIN and round_ < _MOST_ROUNDS):
             following: dict[Sort, Masses] = {s: x.copy() for s, x in leaves.items()}
             for step in self.steps.values():
                 made = self._weights(step, masses)
                 following[step.rule.sort] += np.bincount(step.result, made, len(following[step.rule.sort]))
-            masses = following
+            gain = sum(float((following[s] - masses[s]).sum()) for s in masses)
+            masses, round_ = following, round_ + 1
         for sort, found in self.behaviours.items():
             found.masses = masses[sort]
 

@@ -73,12 +73,12 @@ class Sweeper:
             waiting.append(_keys(words) ^ _SIGN)
             count += len(words)
             if count >= _CHUNK:
-                if not fits(8.0 * (3 * count + 3 * len(new))):
+                if not fits(8.0 * 5 * (count + len(new))):
                     return
                 new, waiting = _distinct([new, *waiting]), []
                 yield count
                 count = 0
-        if not fits(8.0 * (3 * count + 3 * len(new) + len(self._known[sort]))):
+        if not fits(8.0 * (5 * (count + len(new)) + 3 * len(self._known[sort]))):
             return
         new = _distinct([new, *waiting])
         new = new[~_among(new, self._known[sort])[0]]

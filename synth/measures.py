@@ -36,10 +36,9 @@ class Measures:
         self.size, self.points = carrier.modulus, points
         self.shape = (self.size,) * points
         self.axes = tuple(range(1, points + 1))
-        logs = [1]
-        if carrier.is_prime:
-            logs = _powers(self.size)
-        order = np.array([0, *logs])
+        if not carrier.is_prime:  # then there are sums and differences alone
+            return
+        order = np.array([0, *_powers(self.size)])
         self._order = np.zeros(self.shape, dtype=np.int64)  # each axis as 0, then the powers of a primitive root
         for axis in range(points):
             self._order = self._order * self.size + order.reshape([-1 if i == axis else 1 for i in range(points)])

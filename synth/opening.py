@@ -162,14 +162,23 @@ class Opening:
         return float(self._masses @ (self._likelihoods(len(self) - 1) * outside))
 
     def _exact(self) -> float:
+        """The mass of all programs with the labels.
+
+        Labels that no program has cost what the residual's least share is worth, and every label after them the
+        uniform code: masses below rounding say nothing.
+        """
         inputs = self._inputs[: len(self)]
         if (key := inputs.tobytes()) not in self._priors:
             self._priors[key] = prior(self.derivations.language, self.derivations.carrier, inputs)
         found, size = self._priors[key], self.code.size
         masses, wrong = found.masses[0], self.code.noise / (size - 1) if size > 1 else 0.0
-        for label in self.labels.tolist():
+        mass = float(masses.sum())
+        for at, label in enumerate(self.labels.tolist()):
             masses = (1 - self.code.noise - wrong) * masses[label] + (wrong * masses.sum(axis=0) if wrong else 0.0)
-        return max(float(masses), found.rounding)
+            if float(masses.sum()) <= found.rounding:
+                return mass * _LEAST_SHARE / float(size) ** (len(self) - at)
+            mass = float(masses.sum())
+        return mass
 
     # What is left
 

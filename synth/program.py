@@ -59,6 +59,8 @@ class Production:
     integers: bool = False
 
     def __post_init__(self) -> None:
+        if self.commutes and (len(self.arguments) != 2 or self.arguments[0] != self.arguments[1]):
+            raise ValueError(f"Production {self.name}: only one with two arguments of one sort commutes")
         if not self.argument_precedence:
             object.__setattr__(self, "argument_precedence", (0,) * len(self.arguments))
 

@@ -235,6 +235,8 @@ class _Meeting:
     def _contexts_are_due(self, growth: bool) -> bool:
         """Whether to look further down rather than up: the two depths are kept alike, and no further than of use."""
         contexts, deepest = self.contexts, self.bank.deepest
+        if self.bank.stopped == "closed":  # it holds every behaviour that there is
+            return False
         if not contexts.solvers or self._full or (growth and contexts.deepest >= deepest):
             return False
         if self.best is not None and contexts.deepest + deepest >= self.best.bits:

@@ -125,9 +125,12 @@ def _solver(built: Kernels, position: int, rule: Production, hole: int) -> Solve
         kernel = Kernel((None,), built.look_up(np.maximum(table, 0)))
         return Solver(position, rule, hole, kernel, "", bool(right.all()), None if right.all() else check)
 
-    complete = built.carrier.kind == "group"
+    complete = False  # beyond the table nobody says that an inverse has all solutions
     if size <= _TABLE_SIZE:
         result, other = np.divmod(np.arange(size * size), size)
+        sides = (result, other) if hole == 0 else (other, result)
+        made = np.asarray(rule.semantics(built.carrier, *sides), dtype=np.int64)
+        complete = bool((inverse(built.carrier, made, other) == result).all())
         entries = np.maximum(inverse(built.carrier, result, other), 0).astype(dtype)
 
         def tabulated(result: Words, other: Words) -> Words:

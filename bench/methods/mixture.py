@@ -24,6 +24,8 @@ def mixture(
     Its answer on a cell is the most probable value; its program the shortest of the most probable behaviour.
     Derivations are counted to the depth that ``programs`` of them reach; 0 for those of the work budget.
     """
+    if programs < 0:
+        raise ValueError(f"mixture: programs must be positive, or 0 for the work budget's, got {programs}")
     from synth.derivations import Derivations  # late: they need scipy
     from synth.posterior import Posterior
 

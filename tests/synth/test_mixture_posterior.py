@@ -257,3 +257,36 @@ def test_what_cannot_be_taken_in_is_told():
         posterior.observe(np.array([[1, 2, 3]]), np.array([5]))
     with pytest.raises(ValueError, match="noise"):
         Posterior(counted("ring"), noise=1.0)
+
+
+def sums_alone(arity: int) -> Language:
+    """Inputs and their sums: no program has other labels at (0, 0) than 0."""
+    ring = language("ring", arity)
+    kept = [x for x in ring.productions if x.name == "+" or x.variable is not None]
+    return replace(ring, name="sums", productions=tuple(kept))
+
+
+@pytest.mark.parametrize("modulus", [5, 6])
+def test_labels_that_no_program_has_are_coded_evenly(modulus):
+    """Where the exact mixture has no mass left, rounding is no evidence: what follows costs the uniform code."""
+    carrier = Residues(modulus)
+    derivations = Derivations(sums_alone(2), carrier, most_candidates=2000)
+    cells = np.array([[0, 0], [1, 2], [0, 3], [2, 2]])
+    for first in range(modulus):
+        posterior = Posterior(derivations, exact_points=2)
+        posterior.observe(cells[:1], np.array([first]))
+        costs = [float(posterior.online(cells[1:2], np.array([y]))[0]) for y in range(modulus)]
+        assert sum(2.0**-x for x in costs) <= 1 + 1e-9
+        if first:
+            assert costs == pytest.approx([log2(modulus)] * modulus, abs=1e-6)
+    whole = [
+        Posterior(derivations, exact_points=2).observe(cells[:3], np.array(labels)).sum()
+        for labels in product(range(modulus), repeat=3)
+    ]
+    assert sum(2.0**-x for x in whole) <= 1 + 1e-9
+
+
+def test_counting_goes_on_until_it_adds_nothing():
+    """Behaviours have derivations through one another at any depth: where all are there, all mass is counted."""
+    derivations = Derivations(language("full", 2), Residues(2), most_candidates=1 << 14)
+    assert derivations.total == pytest.approx(total_mass(language("full", 2)), abs=1e-6)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -14,9 +16,10 @@ from synth.certificate import Roots
 from synth.draws import integers
 from synth.language import language
 from synth.parse import parse
-from synth.program import Program
+from synth.program import NONE, Production, Program
 from synth.sample import draw_program
 from synth.search import Contradiction, Progress, enumerate_programs, meet_in_the_middle
+from synth.solvers import solvers
 
 S4 = symmetric_group(4)
 SEARCHES = [enumerate_programs, meet_in_the_middle]
@@ -273,3 +276,41 @@ def test_short_answers_of_both_searches_are_the_same_program():
         assert first.minimal
         assert second.minimal
         assert first.program == second.program
+
+
+def commutators(arity):
+    """Words with x y x^-1 y^-1 at one bit, whose inverses name one of several solutions, or none."""
+
+    def commutator(c, x, y):
+        return c.table[c.table[x, y], c.inverses[c.table[y, x]]]
+
+    def first(c, result, made):
+        found = np.stack([np.broadcast_to(made(np.full(np.shape(result), z)), np.shape(result)) for z in range(c.size)])
+        found = found == result
+        return np.where(found.any(axis=0), found.argmax(axis=0), NONE)
+
+    rule = Production(
+        "comm", 1, commutator, "comm({0}, {1})", ("value", "value"),
+        inverses=(
+            lambda c, r, y: first(c, r, lambda z: commutator(c, z, y)),
+            lambda c, r, x: first(c, r, lambda z: commutator(c, x, z)),
+        ),
+    )  # fmt: skip
+    base = language("group", arity)
+    return replace(base, name="comm", productions=(*(replace(x, bits=x.bits + 1) for x in base.productions), rule))
+
+
+def test_an_inverse_that_names_one_of_several_solutions_certifies_nothing():
+    group, words = symmetric_group(3), commutators(2)
+    for x in solvers(words, group):
+        assert x.complete == (x.rule.name != "comm")
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        inputs, outputs = rng.integers(6, size=(4, 2)), rng.integers(6, size=4)
+        try:
+            *_, shortest = enumerate_programs(words, group, inputs, outputs, max_programs=4000)
+            *_, found = meet_in_the_middle(words, group, inputs, outputs, max_programs=4000)
+        except Contradiction:
+            continue
+        if shortest.program is not None and found.program is not None and found.minimal:
+            assert found.program.bits <= shortest.program.bits, (inputs, outputs)
