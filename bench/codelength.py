@@ -32,7 +32,7 @@ Bits = npt.NDArray[np.float64]
 TEMPERATURES = 2.0 ** np.arange(-4, 4.5, 0.5)
 SPREADS = np.array([1e-4, 1e-3, 0.01, 0.03, 0.1, 0.3, 0.6])  # shares of the uniform distribution
 BLOCK = 1 << 21  # logits held at once
-PROBED = 2  # values besides the first label, whose probabilities are asked for
+PROBED = 1  # values besides the first label whose probability is asked for too
 SLACK = 1e-6  # of a probability, for rounding
 
 

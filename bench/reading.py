@@ -171,14 +171,17 @@ class Reader:
         return {} if found.cause else {"waves": "holds" if found.holds else "none", "waves_share": found.share}
 
     def _describe(self, point: Checkpoint) -> Callable[[], float] | None:
-        """The network's two-part code in the basis of its law; None without characters, or with too many logits."""
+        """The network's two-part code in the basis of its law; None without one, or with too many logits.
+
+        Without a law there is no basis in which weights are few: no code was ever found to be shorter than the labels.
+        """
         from nets.groups import GroupReading
 
         problem, reading = self.problem, self.reading
-        if isinstance(reading, GroupReading):
+        if reading is None or isinstance(reading, GroupReading) or not reading.accepted:
             return None
-        basis = reading.law.basis if reading is not None else "additive"
-        if not isinstance(problem.carrier, Residues) or problem.n * problem.carrier.size > MOST_DESCRIBED:
+        basis = reading.law.basis
+        if problem.n * problem.carrier.size > MOST_DESCRIBED:
             return None
 
         def bits() -> float:
