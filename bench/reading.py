@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 AGREES = 0.99  # on held-out cells, for a row to show a program as its network's
 RETRY = 1.4  # a law is looked for again after this many times the steps
+RETRY_RELABELLED = 4  # and with its outputs in any order, which takes six times as long, after so many times
 CALM = 0.02  # a network that agrees with a law changes no more of its answers than this from checkpoint to checkpoint
 MOST_DESCRIBED = 1 << 21  # logits of the examples: a two-part code evaluates the network some 15 times on them
 CONFIRM = 1.25  # a decoder goes on for this many times the steps after its law was accepted
@@ -225,7 +226,7 @@ class Reader:
                 point.network, carrier, self.held_out, problem.inputs, problem.outputs, problem.noise
             )
         else:
-            relabelled = point.final or point.step >= 2 * self._tried_relabelled
+            relabelled = point.final or point.step >= RETRY_RELABELLED * max(10, self._tried_relabelled)
             self._tried_relabelled = point.step if relabelled else self._tried_relabelled
             self.reading = read_law(
                 point.network, carrier, self.held_out, problem.inputs, problem.outputs, problem.noise,
