@@ -136,10 +136,10 @@ def permuted(t: int = 60, p: int = 11):
 
 def test_no_later_label_enters_a_code(tmp_path):
     (tmp_path / "twins.py").write_text(PERMUTED)
-    sizes = [0, 5, 20, 60, 90]
+    sizes = [0, 20, 60, 90]
     for name, t in (("plain", 121), ("permuted", 60)):
         run(
-            str(tmp_path / "twins.py:permuted"), t=t, methods=METHODS, examples=sizes, seeds=1, jobs=2,
+            str(tmp_path / "twins.py:permuted"), t=t, methods=METHODS, examples=sizes, seeds=1, jobs=1,
             out=tmp_path / name,
         )  # fmt: skip
     (plain,) = (x for x in (tmp_path / "plain").iterdir() if x.is_dir())
@@ -152,17 +152,16 @@ def test_no_later_label_enters_a_code(tmp_path):
 
 def test_codes_of_a_task_and_of_random_labels(tmp_path):
     """Structure is worth bits, and where there is none nobody pays more than a little for having looked."""
-    boards = run("modadd", p=31, methods=["enumerate", "bilinear", "lookup"], seeds=2, jobs=2, out=tmp_path)
+    boards = run("modadd", p=31, methods=["enumerate", "lookup"], seeds=2, jobs=1, out=tmp_path)
     bits = dict(zip(boards.leaderboard["method"], boards.leaderboard["code_length_bits"], strict=True))
     uniform = 31**2 * log2(31)
     assert bits["enumerate"] < 25  # two labels at log2(31) bits, then a certainty that has to be learned
-    assert bits["bilinear"] < 0.6 * uniform
     assert 0.99 * uniform < bits["lookup"] < 1.01 * uniform
     curve = boards.curves[boards.curves["method"] == "enumerate"]
     grown = curve.sort_values("n").groupby("data_seed")["code_length_bits"].apply(list)
     assert all(x == sorted(x) for x in grown)
 
-    noise = run("random", p=31, methods=["enumerate", "bilinear", "lookup"], seeds=2, jobs=2, out=tmp_path)
+    noise = run("random", p=31, methods=["enumerate", "lookup"], seeds=2, jobs=1, out=tmp_path)
     for method, total in zip(noise.leaderboard["method"], noise.leaderboard["code_length_bits"], strict=True):
         assert uniform - 20 <= total <= 1.01 * uniform, method
 

@@ -75,8 +75,16 @@ def follow(name: str, problem: Problem, most: int = 40, seconds: float = 4.0) ->
     return seen
 
 
-@pytest.mark.parametrize("task", TASKS)
-@pytest.mark.parametrize("method", METHODS)
+# A round of the kernel machine on 120 elements takes seconds, and nothing stops it in the middle.
+LONG = {("rfm", task) for task in TASKS if task.startswith("s5")}
+PAIRS = [
+    pytest.param(method, task, marks=pytest.mark.slow if (method, task) in LONG else ())
+    for method in METHODS
+    for task in TASKS
+]
+
+
+@pytest.mark.parametrize(("method", "task"), PAIRS)
 def test_every_method_on_every_task(method, task):
     problem, _ = problem_of(task)
     before = problem.inputs.copy(), problem.outputs.copy(), problem.domain.copy()
