@@ -138,11 +138,10 @@ def permuted(t: int = 60, p: int = 11):
 def test_no_later_label_enters_a_code(tmp_path):
     (tmp_path / "twins.py").write_text(PERMUTED)
     sizes = [0, 20, 60, 90]
+    short = [f"{x}{SHORT.get(x, '')}" for x in METHODS]
     for name, t in (("plain", 121), ("permuted", 60)):
-        run(
-            str(tmp_path / "twins.py:permuted"), t=t, methods=[f"{x}{SHORT.get(x, '')}" for x in METHODS], examples=sizes, seeds=1, jobs=1,
-            out=tmp_path / name,
-        )  # fmt: skip
+        task = str(tmp_path / "twins.py:permuted")
+        run(task, t=t, methods=short, examples=sizes, seeds=1, jobs=1, out=tmp_path / name)
     (plain,) = (x for x in (tmp_path / "plain").iterdir() if x.is_dir())
     (other,) = (x for x in (tmp_path / "permuted").iterdir() if x.is_dir())
     for method in METHODS:
