@@ -6,9 +6,9 @@ import math
 
 from bench.codelength import Foresight, probability_of, run_lengths
 from bench.errors import UserError
-from bench.method import Problem
+from bench.method import Candidate, Problem
 from bench.observe import Observation
-from bench.record import CodeRecord, ProgramRecord, Record, RunSpec
+from bench.record import CodeRecord, ProgramRecord, Record, RunSpec, one_line
 from bench.registry import as_flags, load_task
 from bench.store import Store
 from bench.stream import Stream
@@ -30,7 +30,7 @@ def conclude(problem: Problem, watch: Observation, record: Record, store: Store,
     last, entry = watch.last, watch.trace[-1]
     record.test_accuracy, record.work = entry.test_accuracy, dict(entry.work)
     record.extraction_seconds = entry.extraction_seconds
-    notes = {**last.notes, **(last.examine() if last.examine is not None else {})}
+    notes = {**last.notes, **_examined(last)}
     record.notes = {str(name): _plain(value) for name, value in notes.items()}
     if last.program is not None:
         from synth.symbolic import canonical
@@ -70,6 +70,16 @@ def conclude(problem: Problem, watch: Observation, record: Record, store: Store,
         _look_ahead(problem, watch, record, store, stream)
     except MemoryError:  # the run itself has ended well; a block without a code costs the uniform code
         record.notes["code"] = "none: out of memory"
+
+
+def _examined(last: Candidate) -> dict[str, str | float]:
+    """What a method has to say once it has ended; where that fails, the run's result stands all the same."""
+    if last.examine is None:
+        return {}
+    try:
+        return dict(last.examine())
+    except Exception as error:
+        return {"examined": f"no: {one_line(error)}"}
 
 
 def _exceptions_bits(problem: Problem, watch: Observation, stream: Stream) -> float:

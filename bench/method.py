@@ -134,7 +134,8 @@ class Candidate:
         bits: the description length of ``text``; None where the program's own bits serve.
         minimal: True when no program of fewer bits in the language agrees with the examples; a number is the lower
             bound reached; None when nothing is known.
-        extraction_seconds: the part of the method's time so far that went into reading a program out of a network.
+        extraction_seconds: the part of the method's time so far that went into reading a program out of a network,
+            where the network is what answers.
         faithfulness: for a program read out of a network.
         weights: arrays to store with the record, by name.
         notes: small facts worth keeping in the record.

@@ -70,8 +70,11 @@ class Reader:
         )  # fmt: skip
 
     def decode(self, point: Checkpoint) -> tuple[Candidate, bool]:
-        """The law's answer once it is accepted, the network's until then; and whether that is the end."""
-        since = time.perf_counter()
+        """The law's answer once it is accepted, the network's until then; and whether that is the end.
+
+        Reading laws is how a decoder comes to its answer, and so part of its time to solve; only what ties the law to
+        the network is apart.
+        """
         ended = point.final or bool(self.accepted_at and point.step >= CONFIRM * self.accepted_at + 10)
         fresh = False
         if ended or (point.step >= 10 and point.step >= RETRY * self._tried):
@@ -83,6 +86,7 @@ class Reader:
             elif self.accepted_at:
                 self.reading = before
         shown = bool(self.accepted_at)
+        since = time.perf_counter()
         ties = self._ties(point, self._agreement(point)) if shown and (fresh or ended) else None
         self.seconds += time.perf_counter() - since
         network, domain = point.network, self.problem.domain

@@ -6,6 +6,8 @@ enclosures' radii (nets/enclosure.py), so the largest is the answer's, and the f
 from the real ones by no more than the radius. With ``unit=SINGLE`` the same holds of every float32 evaluation of that
 forward pass, its sums in any order, if the library's exp is right to four units.
 
+Numbers that a user's forward pass computes from the tokens without the weights are taken as the float64 that they are.
+
 This costs what evaluating the network on every input costs, about six times in float64, and explains nothing.
 """
 
@@ -74,15 +76,22 @@ def certify(network: Network, cells: IntArray, answers: IntArray, unit: float = 
             if not isinstance(logits, Enclosed):
                 raise NoBound("a forward pass that leaves torch")
             margins, bounds = (x.numpy() for x in _margins(logits, torch.from_numpy(right)))
-            ratios = margins / bounds
+            # A structural tie has neither a margin nor a bound.
+            ratios = np.divide(margins, bounds, out=np.zeros_like(margins), where=(margins != 0) & (bounds > 0))
+            ratios[(margins > 0) & (bounds == 0)] = np.inf
             margin, bound = min(margin, float(margins.min())), max(bound, float(bounds.max()))
             ratio = min(ratio, float(ratios.min()))
             if failure is None and not (ratios > _CLEAR).all():
                 first = int(np.flatnonzero(~(ratios > _CLEAR).all(axis=1))[0])
                 failure = tuple(int(x) for x in some[first])
-    except NoBound as reason:
-        nan = float("nan")
-        return Certificate(False, nan, nan, nan, 0, None, f"no bound for {network.architecture.name}: {reason}")
+        if failure is None and (said := network.predict(cells) != answers).any():
+            # The enclosure went another way than the network does, as code that asks for a number's type may.
+            failure = tuple(int(x) for x in cells[int(np.flatnonzero(said)[0])])
+            margin = -np.inf
+    except (NoBound, TypeError, RuntimeError, ValueError, AssertionError, AttributeError) as reason:
+        nan, what = float("nan"), "" if isinstance(reason, NoBound) else f"{type(reason).__name__}: "
+        why = " ".join(f"{what}{reason}".split())[:200]
+        return Certificate(False, nan, nan, nan, 0, None, f"no bound for {network.architecture.name}: {why}")
     cause = ""
     if failure is not None:
         cause = "another answer" if margin < 0 else "a margin within rounding"

@@ -20,6 +20,8 @@ from nets.fourier import characters, constants, frequencies
 from nets.models import Network
 from nets.relu import Relu
 from synth.carrier import IntArray
+from synth.closed_forms import law_program
+from synth.language import default_language
 from synth.laws import Law
 
 Matrix = npt.NDArray[np.float64]
@@ -36,7 +38,7 @@ class Coarse:
         precision: bits for each number.
         numbers: how many there are.
         frequencies: how many characters, or 0.
-        bits: in all, the steps' scales and the choice of frequencies included.
+        bits: in all, the steps' scales, the choice of frequencies, and the law by whose classes the waves go, included.
         network: what they describe.
         certificate: of that network.
     """
@@ -58,12 +60,15 @@ def smallest(network: Network, law: Law, cells: IntArray, answers: IntArray) -> 
     kinds: list[Callable[[Network, Law], Iterator[tuple[float, Coarse]]]] = [_weights, _characters, _neurons]
     network = _unfolded(network)
     found: list[Coarse] = []
+    program = law_program(law, default_language(law.carrier, len(law.tables)), cells)
+    by_law = min(law.bits, program.bits if program is not None else law.bits)
     for kind in kinds:
+        bits_of_law = 0.0 if kind is _weights else by_law
         for _, described in sorted(kind(network, law), key=lambda x: x[0]):
             if (described.network.predict(cells) == answers).all():
                 certificate = certify(described.network, cells, answers)
                 if certificate.holds:
-                    found.append(replace(described, certificate=certificate))
+                    found.append(replace(described, bits=described.bits + bits_of_law, certificate=certificate))
                     break
     return sorted(found, key=lambda x: x.bits)
 

@@ -45,6 +45,8 @@ class Enclosed(Tensor):
     def __init__(self, middle: Tensor, radius: Tensor, unit: float) -> None:
         if middle.numel() and not float(middle.abs().max() + radius.max()) <= LARGEST:
             raise NoBound(f"a value beyond {LARGEST:g}")
+        if bool((radius < 0).any()):
+            raise NoBound("a mixture of numbers and positions")
         self.middle, self.radius, self.unit = middle, radius, unit
 
     @classmethod
@@ -133,7 +135,7 @@ def _div(_: Any, one: Any, two: Any) -> Enclosed:
     unit = _unit(one, two)
     x, y = _enclosed(one, unit), _enclosed(two, unit)
     least = y.middle.abs() - y.radius * _GUARD
-    if not bool((least > 0).all()):
+    if not bool((least > (0 if unit == DOUBLE else 2.0**-126)).all()):
         raise NoBound("a division by what may be 0")
     quotient = x.middle / y.middle
     # (x + dx) / (y + dy) - x / y = (dx - x/y dy) / (y + dy)
@@ -141,7 +143,9 @@ def _div(_: Any, one: Any, two: Any) -> Enclosed:
     return _rounded(quotient, radius, unit)
 
 
-def _sum(_: Any, one: Enclosed, dim: Any = None, keepdim: bool = False, **_kwargs: Any) -> Enclosed:
+def _sum(_: Any, one: Enclosed, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Enclosed:
+    if dtype not in (None, torch.float64):
+        raise NoBound(f"a sum in {dtype}")
     size = list(range(one.dim())) if dim is None or dim == [] else dim
     middle, radius = one.middle.sum(size, keepdim), one.radius.sum(size, keepdim)
     n = one.numel() // max(1, middle.numel())

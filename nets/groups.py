@@ -15,7 +15,7 @@ import numpy.typing as npt
 import torch
 
 from nets.faithful import KEY_SHARE
-from nets.law import LEAST_EXAMPLES, held_out_sample
+from nets.law import fits, held_out_sample
 from nets.models import FloatArray, Network
 from synth.carrier import Group, IntArray
 from synth.draws import permutation
@@ -153,7 +153,6 @@ def read_group_law(
     logits = network.logits(cells)
     law = _tables(group, cells, logits)
     fit = float((law.predict(inputs) == labels).mean()) if len(labels) else 1.0
-    needed = 1 - noise - 3 * (noise * (1 - noise) / max(1, len(labels))) ** 0.5
     said = law.predict(cells)
     profile, explained = group_profile(law, cells, logits)
     found = characters(group)
@@ -164,7 +163,7 @@ def read_group_law(
         law=law,
         fit=fit,
         agreement=float((said == logits.argmax(axis=1)).mean()),
-        accepted=fit >= needed and len(labels) >= LEAST_EXAMPLES,
+        accepted=fits(fit, len(labels), group.size, noise),
         explained=explained,
         central=float((means[found.classes] ** 2).sum()) / energy,
         shares={name: float((part**2).sum()) / energy for name, part in zip(found.names, parts, strict=True)},

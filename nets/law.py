@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from math import sqrt
 
 import numpy as np
+from scipy.special import bdtrc
 
 from nets.fourier import rank_one_share
 from nets.models import FloatArray, Network
@@ -110,11 +111,10 @@ def read_logits(
     if basis == "dlog":
         tables = tuple(np.where(zero[j], ZERO, table) for j, table in enumerate(tables))
     law = Law.of(carrier, basis, tables)
-    needed = 1 - noise - 3 * sqrt(noise * (1 - noise) / max(1, len(labels)))
 
     def judged(law: Law) -> Reading:
         fit, leads = law.fit(inputs, labels), _leads(law, cells, answers)
-        accepted = leads and fit >= needed and len(labels) >= LEAST_EXAMPLES
+        accepted = leads and fits(fit, len(labels), law.order, noise)
         return Reading(law, shares, fit, float((law.predict(cells) == answers).mean()), leads, accepted)
 
     found = judged(law)
@@ -124,6 +124,18 @@ def read_logits(
         if other is not None and other.accepted:
             return other
     return found
+
+
+def fits(fit: float, n: int, order: int, noise: float) -> bool:
+    """Whether a law that predicts a share ``fit`` of n labels fits them.
+
+    It must get as many right as the declared share of wrong labels allows, but for three standard deviations, and more
+    than chance would, at the level at which it gets ``LEAST_EXAMPLES`` labels without noise right.
+    """
+    hits = round(fit * n)
+    by_chance = float(bdtrc(hits - 1, n, 1 / order)) if hits else 1.0
+    enough = fit >= 1 - noise - 3 * sqrt(noise * (1 - noise) / max(1, n))
+    return enough and by_chance <= float(order) ** -LEAST_EXAMPLES * (1 + 1e-9)
 
 
 def _leads(law: Law, cells: IntArray, answers: IntArray) -> bool:

@@ -207,3 +207,51 @@ def test_certificates_at_full_size(name: str, p: int, say: Callable[[str], None]
     )
     assert found.holds
     assert found.ratio >= 100
+
+
+class Trick(Architecture):
+    """Forward passes that an enclosure must not take for what they are not."""
+
+    name: ClassVar[str] = "trick"
+
+    def start(self, generator: torch.Generator) -> dict[str, Tensor]:
+        return {"T": torch.eye(self.size) * 4}
+
+    def tables(self) -> tuple[tuple[str, tuple[int, ...]], ...]:
+        return (("T", (0,)),)
+
+    def flops(self) -> float:
+        return 1.0
+
+    def forward(self, weights: Weights, inputs: Tensor) -> Tensor:
+        h = weights["T"][inputs[0]]
+        if self.arity == 1:  # the numbers of tokens beside weights
+            return torch.cat([h, -inputs.T], 1)[:, : self.size] - torch.cat([h, -inputs.T], 1)[:, -1:]
+        if self.arity == 2:  # a sum of integers
+            return (h + 0.25)[:, :, None].expand(-1, -1, 2).sum(2, dtype=torch.int32)
+        if h.dtype == torch.float64:  # another function where it is looked at
+            return h
+        return -h
+
+
+@pytest.mark.parametrize("arity", [1, 2, 3])
+def test_what_only_looks_like_the_networks_function_is_not_certified(arity: int) -> None:
+    made = fresh(Trick(5, arity), 0)
+    cells = np.array([[a] * arity for a in range(5)])
+    found = certify(made, cells, np.arange(5))
+    said = made.predict(cells)
+    assert not found.holds or (said == np.arange(5)).all()
+    if arity != 2:
+        assert not found.holds
+
+
+def test_an_error_in_a_forward_pass_is_a_cause_and_not_a_crash() -> None:
+    class Broken(Trick):
+        def forward(self, weights: Weights, inputs: Tensor) -> Tensor:
+            h = weights["T"][inputs[0]]
+            assert h.dtype == torch.float32
+            return h
+
+    found = certify(fresh(Broken(5, 2), 0), np.array([[0, 1]]), np.array([0]))
+    assert not found.holds
+    assert "AssertionError" in found.cause

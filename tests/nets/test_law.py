@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from data import Data, data, trained
 
-from nets.law import Reading, held_out_sample, read_law, read_logits
+from nets.law import Reading, fits, held_out_sample, read_law, read_logits
 from nets.models import Network, architecture, fresh
 from nets.recipes import Recipe
 from nets.train import train
@@ -143,3 +143,24 @@ def test_large_domains_are_thinned_out_evenly() -> None:
     np.testing.assert_array_equal(held_out_sample(cells, 10, most=10_000), cells)
     assert len(held_out_sample(cells, 10, most=1000)) == 100
     assert held_out_sample(cells, 10, most=1000)[-1, 0] > 900
+
+
+@pytest.mark.parametrize(("noise", "n"), [(0.3, 8), (0.5, 8), (0.5, 16), (0.7, 32), (0.9, 100)])
+def test_noise_is_no_excuse_for_a_law_that_fits_no_better_than_chance(noise: float, n: int) -> None:
+    p = 11
+    for seed in range(12):
+        given = data("a + b", p, n / p**2, seed)
+        network = fresh(architecture("bilinear", p, 2), seed)
+        found = read_law(network, Residues(p), given.held_out, given.inputs, given.labels, noise)
+        assert found is not None
+        assert not found.accepted
+
+
+def test_what_a_law_must_fit() -> None:
+    assert fits(1.0, 8, 59, 0.0)
+    assert not fits(1.0, 7, 59, 0.0)
+    assert not fits(7 / 8, 8, 59, 0.0)
+    assert fits(0.9, 100, 59, 0.1)
+    assert not fits(0.7, 100, 59, 0.1)
+    assert not fits(0.03, 100, 59, 0.99)
+    assert not fits(0.0, 0, 2, 0.0)
