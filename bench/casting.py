@@ -59,7 +59,7 @@ def _made(kind: Any, size: int, arity: int, options: Mapping[str, Any]) -> Archi
             raise UserError(f"--arch: {kind.name}:{name}: expected at least 1, got {value}")
     try:
         return kind(size, arity, **options)
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         raise UserError(f"--arch: {error}") from None
 
 

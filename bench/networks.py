@@ -38,6 +38,10 @@ class Settings:
     tables: str = "auto"
 
     def __post_init__(self) -> None:
+        if self.decay < 0 and self.decay != -1:
+            raise ValueError(
+                f"{self.architecture}: wd must not be negative, or -1 for the recipe's, got {self.decay:g}"
+            )
         for name, value in {"lr": self.rate, "steps": self.steps, **self.options}.items():
             if value < 0:
                 raise ValueError(f"{self.architecture}: {name} must be positive, or 0 for the recipe's, got {value:g}")

@@ -184,7 +184,8 @@ def measures(runs: Sequence[Footage], twins: Sequence[Footage], title: str) -> F
     rows = -(-len(panels) // columns)
     figure = Figure(figsize=(7.2, 1.75 * rows + 0.4), layout="constrained")
     grid: Any = figure.subplots(rows, columns, sharex=True, squeeze=False)
-    clocks = {x.shot.seed: float(x.jump.half or x.steps[-1]) for x in runs}
+    jumped = all(x.jump.half for x in runs)  # else there is no common clock but the steps themselves
+    clocks = {x.shot.seed: float(x.jump.half or 1) if jumped else 1.0 for x in runs}
     for axes, (name, lines) in zip(grid.flat, panels, strict=False):
         for line in lines:
             for footage in runs:
@@ -192,7 +193,8 @@ def measures(runs: Sequence[Footage], twins: Sequence[Footage], title: str) -> F
             for footage in twins:
                 twin = Line(line.measure, "", FAINT, line.dash)
                 _plot(axes, footage, twin, clocks.get(footage.shot.seed, 1.0), lw=0.6)
-        axes.axvline(1.0, color=BLACK, lw=0.6)
+        if jumped:
+            axes.axvline(1.0, color=BLACK, lw=0.6)
         axes.set_xscale("log")
         axes.set_title(name, fontsize=7.5)
         if name.startswith(("accuracy", "variance", "units'", "code")):
@@ -208,7 +210,7 @@ def measures(runs: Sequence[Footage], twins: Sequence[Footage], title: str) -> F
             )
     for axes in list(grid.flat)[len(panels) :]:
         axes.set_visible(False)
-    figure.supxlabel("steps / steps to a held-out accuracy of .5", fontsize=8)
+    figure.supxlabel("steps / steps to a held-out accuracy of .5" if jumped else "gradient steps", fontsize=8)
     grey = "; grey: random labels" if twins else ""
     figure.suptitle(f"{_titled(title, runs)}{grey}", fontsize=9, x=0.01, ha="left")
     return figure

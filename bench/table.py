@@ -17,6 +17,7 @@ from bench.record import Outcome, Record
 from bench.stats import median_interval
 
 LONGEST_FORMULA = 60
+LONGEST_METHOD = 16
 WAITING = 1.5  # wall seconds a CPU second, from which on a time-out says more of the machine than of the method
 MARKS = {"correct": "[green]✓[/]", "wrong": "[red]✗[/]", "unknown": "[yellow]?[/]"}
 
@@ -74,6 +75,9 @@ def board(
 ) -> RenderableType:
     """The table of this call's runs with what it takes to read it, for a terminal of ``width`` columns."""
     cells = [_cells(row, [x for x in records if x.spec.method_label == row["method"]]) for row in rows]
+    named = [line[0] for line in cells if len(line[0]) > LONGEST_METHOD]
+    for line in cells:
+        line[0] = line[0] if line[0] not in named else line[0][: LONGEST_METHOD - 1] + "…"
     heads = ("method", "n*", "range", "cells", "time", "code", "program", "bits", "verdict")
     long = heads.index("program")
     widths = [max(len(Text.from_markup(x[i]).plain) for x in (heads, *cells)) for i in range(len(heads))]
@@ -88,7 +92,7 @@ def board(
         shown = [*(escape(x) for x in line[:long]), escape(text), *line[long + 1 :]]
         table.add_row(*shown, style="" if math.isfinite(row["n_star"]) else "dim")
     cut = [f"{line[0]}: {line[long]}" for line in cells if len(line[long]) > room]
-    return Group(table, Text(""), *(Text(text) for text in cut), *_notes(plan, rows, records))
+    return Group(table, Text(""), *(Text(text) for text in [*named, *cut]), *_notes(plan, rows, records))
 
 
 def _cells(row: Mapping[str, Any], records: Sequence[Record]) -> list[str]:
@@ -166,6 +170,11 @@ def _notes(plan: Plan, rows: Sequence[Mapping[str, Any]], records: Sequence[Reco
                 "fewer --jobs, or more --seconds[/]"
             )
         )
+    for record in records:
+        cause = str(record.notes.get("cause", ""))
+        if cause.startswith("diverged"):
+            label = escape(f"{record.spec.method_label} at n = {record.n}")
+            lines.append(Text.from_markup(f"[yellow]{label}[/] {escape(cause)}"))
     said: set[str] = set()
     for record in records:
         label = record.spec.method_label

@@ -224,6 +224,8 @@ def _of_units(network: Network, scene: Scene, law: Law) -> dict[str, float]:
     if hidden is None:
         return {}
     alive = hidden.alive()
+    if not alive.any():
+        return {}
     shares = tuning(network, law, cells, hidden).shares[alive]
     return {"dominant_share": float(shares.mean()), "tuned_units": float((shares >= TUNED).mean())}
 

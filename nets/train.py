@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import log
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from nets.recipes import Recipe
 from synth.carrier import IntArray
 
 LOOKED_AT = 4096  # cells whose answers are compared from checkpoint to checkpoint; margins are asked of all
+CONFUSED = 0.999  # of the uniform distribution's loss: with every example right, no network is as unsure as that
 SURE = 0.1  # of the median margin, that the narrowest must have: networks stuck at .995 have answers far below that
 
 
@@ -99,6 +101,7 @@ def train(
         settling = Settling(watched, recipe.settle) if watched is not None and recipe.settle else None
         before = attempt * recipe.steps
         loss, hits, size, rate, at = torch.tensor(0.0), torch.tensor(0), n, 0.0, 0
+        bx, by = x, y
         while at < recipe.steps:
             target = min(at + max(5, int(at * spacing)), recipe.steps)
             with torch.no_grad(), flushing_denormals():
@@ -113,6 +116,9 @@ def train(
             if not torch.isfinite(loss):
                 raise Diverged(f"{architecture.name}: the training loss is {float(loss)} at step {before + at}")
             accuracy = int(hits) / size
+            if accuracy == 1 and float(loss) > CONFUSED * log(architecture.size):  # a tie counts as a hit
+                with torch.no_grad():
+                    accuracy = float((architecture.forward(optimiser.weights, bx).argmax(1) == by).float().mean())
             settled = settling is not None and settling.step(network, at, before) and accuracy >= fitted
             over = at == recipe.steps and attempt == attempts - 1
             since = before + (settling.since if settling is not None else at)
@@ -155,7 +161,8 @@ class Settling:
             return False
         best = np.partition(network.logits(self.cells), -2, axis=1)
         margins = best[:, -1] - best[:, -2]
-        return bool(margins.min() >= SURE * np.median(margins))
+        middle = float(np.median(margins))
+        return middle > 0 and bool(margins.min() >= SURE * middle)
 
 
 def fitted_share(noise: float, n: int) -> float:

@@ -41,7 +41,7 @@ class Jump:
         half, exact: the first steps with .5 and .999 of the held-out cells right.
         apart_half: the first with half of those right that have no reordering among the examples.
         width: from 10 to 90% of the held-out accuracy's change.
-        law: the first step at which an accepted law read from the held-out logits is right on every cell.
+        law: the step from which on, to the end, an accepted law read from the held-out logits is right on every cell.
     """
 
     memorised: int | None
@@ -97,7 +97,9 @@ def jump(steps: Sequence[int], trace: Trace) -> Jump:
     changed = transitions(steps, {"test_accuracy": trace["test_accuracy"]}) if "test_accuracy" in trace else {}
     low, _, high = changed["test_accuracy"].steps if changed else (None, None, None)
     accepted, right = trace.get("law_accepted") or [], trace.get("law_accuracy") or []
-    law = next((s for s, x, y in zip(steps, accepted, right, strict=False) if x and y == 1.0), None)
+    law = None
+    for step, x, y in zip(steps, accepted, right, strict=False):
+        law = (law or step) if x and y == 1.0 else None
     return Jump(
         memorised=first("train_accuracy", 0.99),
         half=first("test_accuracy", 0.5),

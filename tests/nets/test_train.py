@@ -204,3 +204,13 @@ def test_a_film_asks_for_more_checkpoints() -> None:
     )
     assert usual[-1] == dense[-1] == 600
     assert max(b - a for a, b in itertools.pairwise(dense)) <= 6 < max(b - a for a, b in itertools.pairwise(usual))
+
+
+def test_a_network_that_says_the_same_of_everything_has_not_settled_and_is_not_right() -> None:
+    """All weights gone: every value ties with every other, and no tie is an answer."""
+    network = architecture("relu", 11, 2)
+    cells = np.array([[a, b] for a in range(11) for b in range(11)])
+    plan = Recipe(rate=3.0, decay=0.33, steps=120, warmup=1, smoothing=0.0)
+    *_, last = train(network, cells[::2], cells[::2].sum(axis=1) % 11, plan, 0, watched=cells)
+    assert last.accuracy < 0.5
+    assert last.cause == "budget"
