@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, get_type_hints
@@ -117,6 +117,35 @@ def training(
         )  # fmt: skip
 
 
+def trained(
+    name: str, settings: Callable[..., Settings], about: str, *, architecture: str, decoder: bool = False
+) -> Method:
+    """A built-in network as a method: the row of the network itself, or of its decoder.
+
+    Args:
+        settings: its parameters after the first, the problem, are the method's.
+        architecture: which network, for what a worker imports and warms up.
+        decoder: see ``training``.
+    """
+
+    def run(
+        problem: Problem, budget: Budget, rng: np.random.Generator, **given: Any
+    ) -> Generator[Candidate, None, None]:
+        yield from training(problem, budget, rng, settings(problem, **given), decoder=decoder)
+
+    plain = inspect.signature(run, eval_str=True, globals=globals())
+    own = list(inspect.signature(settings, eval_str=True).parameters.values())[1:]
+    _take(run, [x for x in plain.parameters.values() if x.kind is not x.VAR_KEYWORD] + own)
+    imports = (*IMPORTS, *(x for x in (f"nets.{architecture}",) if x not in IMPORTS))
+    declare = method(name, version=1, family="nets", imports=imports, warm=lambda: warm(architecture), trains=True)
+    return replace(declare(run), about=about)
+
+
+def _take(run: Any, parameters: Sequence[inspect.Parameter]) -> None:
+    """Give a function that takes anything the signature of what it takes: a method's signature is its options."""
+    run.__signature__ = inspect.Signature(parameters)
+
+
 def of_architecture(name: str, kind: type) -> Method:
     """A user's own architecture as a method: its fields are the parameters, and the recipe's settings.
 
@@ -156,7 +185,7 @@ def of_architecture(name: str, kind: type) -> Method:
         parameters.append(
             inspect.Parameter(x.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=hints[x.name])
         )
-    run.__signature__ = plain.replace(parameters=parameters)  # pyright: ignore[reportFunctionMemberAccess]
+    _take(run, parameters)
     about = (kind.__doc__ or "").strip().partition("\n")[0]
     return replace(method(name, version=1, family="user", imports=IMPORTS, trains=True)(run), about=about)
 

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from typing import Literal
 
-import numpy as np
-
-from bench.method import Budget, Candidate, Problem, method
-from bench.networks import IMPORTS, Settings, training, warm
+from bench.method import Problem
+from bench.networks import Settings, trained
 
 
-@method("bilinear", version=1, family="nets", imports=IMPORTS, warm=lambda: warm("bilinear"), trains=True)
-def bilinear(
+def settings(
     problem: Problem,
-    budget: Budget,
-    rng: np.random.Generator,
     h: int = 0,
     recipe: Literal["fast", "delayed"] = "fast",
     lr: float = 0.0,
     wd: float = -1.0,
     steps: int = 0,
-) -> Generator[Candidate, None, None]:
-    """Train (U0[a] * U1[b]) W by gradient descent; its law as a program where the two agree."""
-    settings = Settings("bilinear", recipe, lr, wd, steps, {"h": h})
-    yield from training(problem, budget, rng, settings, decoder=False)
+) -> Settings:
+    """What the product network and its decoder may be given."""
+    del problem
+    return Settings("bilinear", recipe, lr, wd, steps, {"h": h})
+
+
+bilinear = trained(
+    "bilinear",
+    settings,
+    "Train (U0[a] * U1[b]) W by gradient descent; its law as a program where the two agree.",
+    architecture="bilinear",
+)

@@ -1,27 +1,12 @@
 """``bilinear+law``: the decoder, which answers with the law of the product network while that may still be wrong."""
 
-from __future__ import annotations
+from bench.methods.bilinear import settings
+from bench.networks import trained
 
-from collections.abc import Generator
-from typing import Literal
-
-import numpy as np
-
-from bench.method import Budget, Candidate, Problem, method
-from bench.networks import IMPORTS, Settings, training, warm
-
-
-@method("bilinear+law", version=1, family="nets", imports=IMPORTS, warm=lambda: warm("bilinear"), trains=True)
-def bilinear_law(
-    problem: Problem,
-    budget: Budget,
-    rng: np.random.Generator,
-    h: int = 0,
-    recipe: Literal["fast", "delayed"] = "fast",
-    lr: float = 0.0,
-    wd: float = -1.0,
-    steps: int = 0,
-) -> Generator[Candidate, None, None]:
-    """Read the law out of the product network's held-out logits as soon as it fits all examples."""
-    settings = Settings("bilinear", recipe, lr, wd, steps, {"h": h})
-    yield from training(problem, budget, rng, settings, decoder=True)
+bilinear_law = trained(
+    "bilinear+law",
+    settings,
+    "Read the law out of the product network's held-out logits as soon as it fits all examples.",
+    architecture="bilinear",
+    decoder=True,
+)

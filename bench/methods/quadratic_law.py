@@ -1,35 +1,12 @@
 """``quadratic+law``: the decoder, which answers with the law of the quadratic network while that may still be wrong."""
 
-from __future__ import annotations
+from bench.methods.quadratic import settings
+from bench.networks import trained
 
-from collections.abc import Generator
-from typing import Literal
-
-import numpy as np
-
-from bench.method import Budget, Candidate, Problem, method
-from bench.networks import IMPORTS, Settings, training, warm
-
-
-@method(
+quadratic_law = trained(
     "quadratic+law",
-    version=1,
-    family="nets",
-    imports=(*IMPORTS, "nets.quadratic"),
-    warm=lambda: warm("quadratic"),
-    trains=True,
+    settings,
+    "Read the law out of the quadratic network's held-out logits as soon as it fits all examples.",
+    architecture="quadratic",
+    decoder=True,
 )
-def quadratic_law(
-    problem: Problem,
-    budget: Budget,
-    rng: np.random.Generator,
-    h: int = 0,
-    tables: Literal["auto", "shared", "separate"] = "auto",
-    recipe: Literal["fast", "delayed"] = "fast",
-    lr: float = 0.0,
-    wd: float = -1.0,
-    steps: int = 0,
-) -> Generator[Candidate, None, None]:
-    """Read the law out of the quadratic network's held-out logits as soon as it fits all examples."""
-    settings = Settings("quadratic", recipe, lr, wd, steps, {"h": h}, tables)
-    yield from training(problem, budget, rng, settings, decoder=True)

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from typing import Literal
 
-import numpy as np
-
-from bench.method import Budget, Candidate, Inapplicable, Problem, method
-from bench.networks import IMPORTS, Settings, training, warm
+from bench.method import Inapplicable, Problem
+from bench.networks import Settings, trained
 
 
-@method("transformer", version=1, family="nets", imports=IMPORTS, warm=lambda: warm("transformer"), trains=True)
-def transformer(
+def settings(
     problem: Problem,
-    budget: Budget,
-    rng: np.random.Generator,
     d: int = 0,
     h: int = 0,
     heads: int = 0,
@@ -24,9 +18,16 @@ def transformer(
     lr: float = 0.0,
     wd: float = -1.0,
     steps: int = 0,
-) -> Generator[Candidate, None, None]:
-    """Train a one-layer transformer on "a b ="; its law as a program where the two agree."""
+) -> Settings:
+    """What the transformer and its decoder may be given."""
     if problem.arity < 2:
         raise Inapplicable("a transformer of one token has nothing to attend to")
-    settings = Settings("transformer", recipe, lr, wd, steps, {"d": d, "h": h, "heads": heads}, tables)
-    yield from training(problem, budget, rng, settings, decoder=False)
+    return Settings("transformer", recipe, lr, wd, steps, {"d": d, "h": h, "heads": heads}, tables)
+
+
+transformer = trained(
+    "transformer",
+    settings,
+    'Train a one-layer transformer on "a b ="; its law as a program where the two agree.',
+    architecture="transformer",
+)
