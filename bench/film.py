@@ -5,18 +5,15 @@ From Python: ``from bench.film import film; rolls = film("modadd", arch="relu", 
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
-import threading
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
-from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
+from cyclopts import App, Parameter
 
-from bench.run import EXIT_INTERRUPTED, EXIT_OK, EXIT_RUN_FAILED, EXIT_USAGE
+from bench.commandline import EXIT_OK, EXIT_RUN_FAILED, cores, serve, version
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -107,7 +104,7 @@ def _perform(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"--out: can't write to {folder}: {error.strerror or error}") from None
-    with closing(shoot_all(shots, jobs or _cores(), quiet=quiet)) as finished:
+    with closing(shoot_all(shots, jobs or cores(), quiet=quiet)) as finished:
         footages = dict(finished)
     taken = [x for i in range(len(shots)) for x in footages[i]]
     write_tables(loaded, taken, folder)
@@ -118,22 +115,12 @@ def _perform(
     return taken
 
 
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _version() -> str:
-    from bench.provenance import package_version
-
-    return f"tworoads {package_version()}"
-
-
 app = App(
     name="python -m bench.film",
     help="Film the training of a network: what changes in it, and when, beside the jump of its accuracy.",
     help_epilogue=EXAMPLES,
     help_format="plaintext",
-    version=_version,
+    version=version,
     suppress_keyboard_interrupt=False,
 )
 
@@ -207,39 +194,12 @@ def command(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line: whatever is wrong with it is said in one line on stderr, with exit status 2."""
-    from bench.errors import UserError
     from bench.studio import RunFailed
 
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what runs is ended too
-    try:
-        result = app(
-            list(arguments) if arguments is not None else sys.argv[1:],
-            exit_on_error=False,
-            print_error=False,
-            result_action="return_value",
-        )
-    except UserError as error:
-        return _complain(str(error))
-    except UnusedCliTokensError as error:
-        return _complain(f"{' '.join(error.unused_tokens or [])!r} stands by itself; did you mean --task?")
-    except CycloptsError as error:
-        return _complain(" ".join(str(error).split()))
-    except RunFailed as error:
-        print(f"bench.film: {error}", file=sys.stderr)
-        return EXIT_RUN_FAILED
-    except KeyboardInterrupt:
-        print("interrupted; a film is written when all its runs have ended", file=sys.stderr)
-        return EXIT_INTERRUPTED
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_OK
-    return int(result) if isinstance(result, int) else EXIT_OK
-
-
-def _complain(message: str) -> int:
-    print(f"bench.film: {message}", file=sys.stderr)
-    return EXIT_USAGE
+    return serve(
+        app, "bench.film", arguments, failures=(RunFailed,),
+        interrupted="interrupted; a film is written when all its runs have ended",
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -6,24 +6,21 @@ From Python: ``from bench.run import run; boards = run("modadd", p=59)``.
 from __future__ import annotations
 
 import inspect
-import os
-import signal
 import sys
-import threading
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
-from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
+from cyclopts import App, Parameter
+
+from bench.commandline import EXIT_OK, EXIT_RUN_FAILED, cores, serve, version
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from bench.plan import Plan
     from bench.record import Record
-
-EXIT_OK, EXIT_RUN_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 
 EXAMPLES = """\
 Examples:
@@ -133,7 +130,7 @@ def _perform(
         with (
             progress,
             closing(
-                run_chains(made.chains, store, jobs=jobs or _cores(), threads=threads, fresh=fresh, retry=outcomes)
+                run_chains(made.chains, store, jobs=jobs or cores(), threads=threads, fresh=fresh, retry=outcomes)
             ) as runs,
         ):
             for chain, record, reused in runs:
@@ -178,22 +175,12 @@ def current(records: Any, fingerprint: str) -> list[Record]:
     ]  # fmt: skip
 
 
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _version() -> str:
-    from bench.provenance import package_version
-
-    return f"tworoads {package_version()}"
-
-
 app = App(
     name="python -m bench.run",
     help="Send program search and gradient descent down the same task, on the same examples, and compare.",
     help_epilogue=EXAMPLES,
     help_format="plaintext",
-    version=_version,
+    version=version,
     suppress_keyboard_interrupt=False,
 )
 
@@ -313,40 +300,10 @@ def _split(flag: str, values: Sequence[str] | None) -> list[str]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line: whatever is wrong with it is said in one line on stderr, with exit status 2."""
-    from bench.errors import UserError
-
-    _stop_on_sigterm()
-    try:
-        result = app(
-            list(arguments) if arguments is not None else sys.argv[1:],
-            exit_on_error=False,
-            print_error=False,
-            result_action="return_value",
-        )
-    except UserError as error:
-        return _complain(str(error))
-    except UnusedCliTokensError as error:
-        return _complain(f"{' '.join(error.unused_tokens or [])!r} stands by itself; did you mean --task?")
-    except CycloptsError as error:
-        return _complain(" ".join(str(error).split()))
-    except KeyboardInterrupt:
-        print("interrupted; what had finished is kept, and the same command goes on from there", file=sys.stderr)
-        return EXIT_INTERRUPTED
-    except BrokenPipeError:  # `... | head` went away; nothing is lost, the records are on disk
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_OK
-    return int(result) if isinstance(result, int) else EXIT_OK
-
-
-def _stop_on_sigterm() -> None:
-    """A cluster's SIGTERM ends the command as Ctrl-C does: with the tables written."""
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
-
-
-def _complain(message: str) -> int:
-    print(f"bench.run: {message}", file=sys.stderr)
-    return EXIT_USAGE
+    return serve(
+        app, "bench.run", arguments,
+        interrupted="interrupted; what had finished is kept, and the same command goes on from there",
+    )  # fmt: skip
 
 
 if __name__ == "__main__":
