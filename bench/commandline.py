@@ -13,11 +13,6 @@ from cyclopts import App, CycloptsError, UnusedCliTokensError
 EXIT_OK, EXIT_RUN_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 
 
-def cores() -> int:
-    """How many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def version() -> str:
     """What ``--version`` says."""
     from bench.provenance import package_version

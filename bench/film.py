@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from cyclopts import App, Parameter
 
-from bench.commandline import EXIT_OK, EXIT_RUN_FAILED, cores, serve, version
+from bench.commandline import EXIT_OK, EXIT_RUN_FAILED, serve, version
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -97,6 +97,7 @@ def _perform(
 ) -> list[Footage]:
     """Shoot everything, write the folder's files, and return what was shot, in the order asked."""
     from bench.errors import UserError
+    from bench.provenance import cores
     from bench.reel import write_tables
     from bench.studio import shoot_all
 

@@ -12,6 +12,7 @@ import numpy as np
 from bench.method import Candidate, Faithfulness, Problem
 from synth.carrier import Group, IntArray, Residues
 from synth.program import Program
+from synth.twopart import least_right
 
 if TYPE_CHECKING:
     from nets.groups import GroupReading
@@ -49,7 +50,7 @@ class Reader:
         """The network's own answer, with the law's program where the two agree."""
         since = time.perf_counter()
         noise, n = self.problem.noise, self.problem.n
-        fitted = point.accuracy >= 1 - noise - 3 * (noise * (1 - noise) / n) ** 0.5
+        fitted = point.accuracy >= least_right(n, noise)
         agreement = 0.0
         if point.final or (fitted and point.changed <= CALM and point.step >= RETRY * self._tried):
             self._read(point)

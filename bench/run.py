@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from cyclopts import App, Parameter
 
-from bench.commandline import EXIT_OK, EXIT_RUN_FAILED, cores, serve, version
+from bench.commandline import EXIT_OK, EXIT_RUN_FAILED, serve, version
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -110,6 +110,7 @@ def _perform(
     from bench.console import Terminal
     from bench.plan import check_jobs, retry_outcomes
     from bench.progress import Progress
+    from bench.provenance import cores
     from bench.schedule import run_chains
     from bench.store import Store
 

@@ -23,7 +23,9 @@ from nets.fourier import characters, constants, frequencies
 from nets.models import ARCHITECTURES, FloatArray, Network
 from nets.relu import Relu
 from synth.carrier import IntArray, Residues
+from synth.integers import delta_bits
 from synth.laws import phi
+from synth.twopart import exceptions_bits
 
 NetworkBasis = Literal["standard", "additive", "dlog", "random"]
 BASES: tuple[NetworkBasis, ...] = ("standard", "additive", "dlog", "random")
@@ -175,8 +177,7 @@ def labels_bits(logits: FloatArray, labels: IntArray) -> float:
     """
     n, size = logits.shape
     misses = int((logits.argmax(axis=1) != labels).sum())
-    flags = float(gammaln(n + 1) - gammaln(misses + 0.5) - gammaln(n - misses + 0.5) + 2 * gammaln(0.5)) / LN2
-    by_exceptions = flags + misses * log2(size - 1)
+    by_exceptions = exceptions_bits(n, misses, size)
     if misses == 0:
         return 1 + by_exceptions
     by_softmax, j = inf, len(SHARPNESS) // 2  # convex in the sharpness: downhill from the middle ends at the least
@@ -195,12 +196,6 @@ def _softmax_bits(logits: FloatArray, labels: IntArray, sharpness: float) -> flo
     scores = (logits - logits.max(axis=1, keepdims=True)) * np.float32(sharpness)
     nats = np.log(np.exp(scores).sum(axis=1, dtype=np.float64)) - scores[np.arange(len(labels)), labels]
     return float(nats.sum()) / LN2
-
-
-def integer_bits(n: int) -> int:
-    """Elias's delta code (1975) of an integer n >= 1."""
-    low = n.bit_length() - 1
-    return low + 2 * ((low + 1).bit_length() - 1) + 1
 
 
 class _Quantiser:
@@ -254,8 +249,8 @@ class _Quantiser:
             step = 2 ** (exponent / GRID)
             symbols = np.rint(self.tensors[name] / step).astype(np.int64)
             largest = int(np.abs(symbols).max(initial=0))
-            header = sum(map(integer_bits, symbols.shape)) + integer_bits(largest + 1)
-            header += 1 + integer_bits(abs(exponent) + 1)  # the step, with a sign
+            header = sum(map(delta_bits, symbols.shape)) + delta_bits(largest + 1)
+            header += 1 + delta_bits(abs(exponent) + 1)  # the step, with a sign
             turned = self._turn(name, (symbols * step).astype(np.float64), back=True)
             weights = torch.from_numpy(turned).to(self.network.weights[name])
             body = adaptive_bits(symbols, largest)

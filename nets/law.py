@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import sqrt
 
 import numpy as np
 from scipy.special import bdtrc
@@ -20,6 +19,7 @@ from nets.relabelling import read_relabelled
 from synth.carrier import IntArray, Residues
 from synth.laws import ZERO, Basis, Law, decode
 from synth.spectral import additive_tables, zero_elements
+from synth.twopart import least_right
 
 LEAST_EXAMPLES = 8  # that an accepted law must fit: chance fits so many with probability order ** -8
 MOST_SCORES = 1 << 23  # floats of logits that are looked at; more held-out cells than that are thinned out evenly
@@ -134,7 +134,7 @@ def fits(fit: float, n: int, order: int, noise: float) -> bool:
     """
     hits = round(fit * n)
     by_chance = float(bdtrc(hits - 1, n, 1 / order)) if hits else 1.0
-    enough = fit >= 1 - noise - 3 * sqrt(noise * (1 - noise) / max(1, n))
+    enough = fit >= least_right(n, noise)
     return enough and by_chance <= float(order) ** -LEAST_EXAMPLES * (1 + 1e-9)
 
 

@@ -15,8 +15,9 @@ from torch.func import vmap
 from nets.models import Architecture, Network, tokens
 from nets.optimise import AdamW, Differentiate, cross_entropy_
 from nets.recipes import Recipe
-from nets.train import Checkpoint, Diverged, Settling, batches, fitted_share, flushing_denormals, step_size
+from nets.train import Checkpoint, Diverged, Settling, batches, flushing_denormals, step_size
 from synth.carrier import IntArray
+from synth.twopart import least_right
 
 
 def train_many(
@@ -54,7 +55,7 @@ def train_many(
     if len(sizes) != 1 or 0 in sizes:
         raise ValueError(f"train_many: expected the same number of examples for each seed, got {sorted(sizes)}")
     n = len(labels[0])
-    fitted = fitted_share(noise, n)
+    fitted = least_right(n, noise)
     flops = 3 * architecture.flops() * min(n, recipe.batch)
     generators = {seed: torch.Generator().manual_seed(seed) for seed in seeds}
     streams = {

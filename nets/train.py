@@ -15,6 +15,7 @@ from nets.models import Architecture, Network, tokens
 from nets.optimise import AdamW
 from nets.recipes import Recipe
 from synth.carrier import IntArray
+from synth.twopart import least_right
 
 LOOKED_AT = 4096  # cells whose answers are compared from checkpoint to checkpoint; margins are asked of all
 CONFUSED = 0.999  # of the uniform distribution's loss: with every example right, no network is as unsure as that
@@ -88,7 +89,7 @@ def train(
     generator = torch.Generator().manual_seed(seed)
     x, y = tokens(inputs, device), torch.from_numpy(np.ascontiguousarray(labels)).to(device)
     stream = batches(x, y, recipe.batch, torch.Generator().manual_seed(seed + 1))
-    fitted = fitted_share(noise, n)
+    fitted = least_right(n, noise)
     flops = 3 * architecture.flops() * min(n, recipe.batch)
     attempts = recipe.attempts if watched is not None and recipe.settle else 1
     for attempt in range(attempts):
@@ -163,11 +164,6 @@ class Settling:
         margins = best[:, -1] - best[:, -2]
         middle = float(np.median(margins))
         return middle > 0 and bool(margins.min() >= SURE * middle)
-
-
-def fitted_share(noise: float, n: int) -> float:
-    """The share of n examples, some of them wrong, that a network must fit: three standard deviations are allowed."""
-    return 1 - noise - 3 * (noise * (1 - noise) / n) ** 0.5
 
 
 def step_size(recipe: Recipe, step: int) -> float:

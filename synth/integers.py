@@ -23,17 +23,22 @@ _SMALL_BITS = 5
 _ESCAPE_BITS = 2
 
 
+def delta_bits(n: int) -> int:
+    """Elias's universal delta code (1975) of an integer n >= 1:
+    floor(log2 n) + 2 floor(log2(1 + floor(log2 n))) + 1 bits."""
+    length = n.bit_length() - 1
+    return length + 2 * ((length + 1).bit_length() - 1) + 1
+
+
 def literal_bits(value: int) -> int:
     """What an integer literal costs: 0..3 the 5 bits of every language's constants, others 2 + delta(value + 1).
 
-    delta is Elias's universal code (1975): floor(log2 n) + 2 floor(log2(1 + floor(log2 n))) + 1 bits for n >= 1. The
-    codes of 0..3 stay unused, so that all literals' probabilities sum to .203; with the variables (1/2 at most), + - *
-    (3/16) and % (1/32) that is less than 1.
+    The codes of 0..3 stay unused, so that all literals' probabilities sum to .203; with the variables (1/2 at most),
+    + - * (3/16) and % (1/32) that is less than 1.
     """
     if value < SMALL_LITERALS:
         return _SMALL_BITS
-    length = (value + 1).bit_length() - 1
-    return _ESCAPE_BITS + length + 2 * ((length + 1).bit_length() - 1) + 1
+    return _ESCAPE_BITS + delta_bits(value + 1)
 
 
 def literals_of(bits: int) -> range:

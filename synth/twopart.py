@@ -10,7 +10,7 @@ one bit that says which of the two is used is the same on both sides, and left o
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import comb, exp, inf, lgamma, log, log1p, log2
+from math import comb, exp, inf, lgamma, log, log1p, log2, sqrt
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,11 @@ class TwoPart:
             if left < level:
                 return k
         return n
+
+
+def least_right(n: int, noise: float) -> float:
+    """The share of n labels, some of them wrong, that what is true of them gets right: but for three deviations."""
+    return 1 - noise - 3 * sqrt(noise * (1 - noise) / max(n, 1))
 
 
 def exceptions_bits(n: int, misses: int, size: int) -> float:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from dataclasses import replace
-from math import sqrt
 
 import numpy as np
 
@@ -12,6 +11,7 @@ from bench.method import Budget, Candidate, Inapplicable, Predict, Problem, meth
 from synth.carrier import Residues
 from synth.interpolate import MAX_COLUMNS, interpolate
 from synth.polynomial import Rational
+from synth.twopart import least_right
 
 MAX_TERMS = 64  # a sum of more terms is a table, not a program
 _SUBSETS = 80  # of each size
@@ -48,7 +48,7 @@ def _robust(
 ) -> Generator[Rational, None, None]:
     """Random sample consensus: forms through small subsets, some of which hold no wrong label, judged on all."""
     best, columns = 0.0, 0
-    needed = 1 - problem.noise - 3 * sqrt(problem.noise * (1 - problem.noise) / max(problem.n, 1))
+    needed = least_right(problem.n, problem.noise)
     for size in (4, 8, 12, 16):
         for _ in range(_SUBSETS if size < problem.n else 0):
             if budget.seconds_left <= 0:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from math import sqrt
 
 import numpy as np
 
@@ -12,6 +11,7 @@ from synth.carrier import IntArray, Residues
 from synth.closed_forms import law_program, repaired
 from synth.laws import Law
 from synth.spectral import read_labels
+from synth.twopart import least_right
 
 
 @method("spectral", version=1, family="synth")
@@ -28,7 +28,7 @@ def spectral(problem: Problem, budget: Budget, rng: np.random.Generator) -> Gene
         mended = [repaired(law, problem.language) for law in laws]
         laws = [law for law in mended if law is not None] + laws
         laws.sort(key=lambda law: -law.fit(problem.inputs, problem.outputs))
-    needed = 1 - problem.noise - 3 * sqrt(problem.noise * (1 - problem.noise) / problem.n)
+    needed = least_right(problem.n, problem.noise)
     found: list[Candidate] = []
     for law in laws:
         fit = law.fit(problem.inputs, problem.outputs)

@@ -17,13 +17,13 @@ from nets.description import (
     GRID,
     adaptive_bits,
     folded,
-    integer_bits,
     labels_bits,
     lookup_bits,
     orthonormal,
     two_part_code,
 )
 from nets.models import architecture, fresh
+from synth.integers import delta_bits
 
 P = 61
 
@@ -45,8 +45,8 @@ def test_adaptive_code_is_the_product_of_its_predictions(symbols):
 
 
 def test_integer_code_obeys_kraft():
-    assert sum(2.0 ** -integer_bits(n) for n in range(1, 1 << 14)) < 1
-    assert [integer_bits(n) for n in (1, 2, 3, 4, 7, 8, 16)] == [1, 4, 4, 5, 5, 8, 9]
+    assert sum(2.0 ** -delta_bits(n) for n in range(1, 1 << 14)) < 1
+    assert [delta_bits(n) for n in (1, 2, 3, 4, 7, 8, 16)] == [1, 4, 4, 5, 5, 8, 9]
 
 
 def test_labels_code_obeys_kraft():
