@@ -75,6 +75,58 @@ class AdamW:
         return float(self._flat.norm())
 
 
+class AdamWRows:
+    """AdamW for k networks side by side, each with step sizes of its own: one row a network.
+
+    Attributes:
+        weights: views of the rows, by name, shape (k, ...), updated in place.
+        gradients: views of the rows that gradients are added to, by name.
+        averages: views of the running means of the weights, by name.
+    """
+
+    def __init__(self, weights: Mapping[str, Tensor], betas: tuple[float, float]) -> None:
+        """``weights`` have one network's after the other's along their first dimension."""
+        self.betas = betas
+        self._flat = torch.cat([x.detach().flatten(1) for x in weights.values()], 1)
+        self._gradient, self._mean, self._square, self._scale = (torch.zeros_like(self._flat) for _ in range(4))
+        self._average = self._flat.clone()
+        shapes = {name: x.shape for name, x in weights.items()}
+        self.weights, self.gradients, self.averages = (
+            _columns(rows, shapes) for rows in (self._flat, self._gradient, self._average)
+        )
+
+    def update(self, rate: Tensor, shrink: Tensor, scale: Tensor, mean: Tensor) -> None:
+        """One step along the collected gradients, which are then cleared; see ``AdamW.update`` and ``average``.
+
+        Args:
+            rate: step sizes over 1 - beta1^t, shape (k, 1) as the others; 0 leaves a network as it is.
+            shrink: what the weights keep under decay.
+            scale: of the square roots, (1 - beta2^t)^-1/2.
+            mean: how far the running means move towards the weights, 0 to 1.
+        """
+        first, second = self.betas
+        self._mean.lerp_(self._gradient, 1 - first)
+        self._square.mul_(second).addcmul_(self._gradient, self._gradient, value=1 - second)
+        torch.sqrt(self._square, out=self._scale).mul_(scale).add_(1e-8)
+        torch.div(self._mean, self._scale, out=self._scale).mul_(rate)
+        self._flat.mul_(shrink).sub_(self._scale)
+        self._average.lerp_(self._flat, mean)
+        self._gradient.zero_()
+
+    def restart(self, row: int, weights: Mapping[str, Tensor]) -> None:
+        """Fresh weights, of shapes without k, for one network; it forgets what it knew of the old ones."""
+        flat = torch.cat([weights[name].detach().reshape(-1) for name in self.weights]).to(self._flat.device)
+        for rows in (self._flat, self._average):
+            rows[row].copy_(flat)
+        for rows in (self._gradient, self._mean, self._square):
+            rows[row].zero_()
+
+
+def _columns(rows: Tensor, shapes: Mapping[str, torch.Size]) -> dict[str, Tensor]:
+    parts = rows.split([shape[1:].numel() for shape in shapes.values()], 1)
+    return {name: part.view(shape) for (name, shape), part in zip(shapes.items(), parts, strict=True)}
+
+
 def _views(flat: Tensor, shapes: Mapping[str, torch.Size]) -> dict[str, Tensor]:
     parts = flat.split([shape.numel() for shape in shapes.values()])
     return {name: part.view(shape) for (name, shape), part in zip(shapes.items(), parts, strict=True)}

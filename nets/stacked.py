@@ -1,130 +1,142 @@
-"""Several trainings as one: the same architecture and recipe on as many sets of examples, side by side in one batch.
+"""Several trainings as one: the same architecture on as many sets of examples, side by side in one batch.
 
 On a GPU a small network's step costs what its kernels' launches cost, and k networks in one batch cost what one does.
 On a CPU nothing is gained: there one process a training is better.
+
+Each has a lane: its own weights, examples, moments, step sizes, attempts and end. Nothing that is added up ever crosses
+lanes, and the batch keeps its shape to the end, so that what becomes of one changes no bit of the others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Hashable, Mapping, Sequence
 
 import torch
 from torch import Tensor
 from torch.func import vmap
 
 from nets.models import Architecture, Network, tokens
-from nets.optimise import AdamW, Differentiate, cross_entropy_
+from nets.optimise import AdamWRows, Differentiate, cross_entropy_
 from nets.recipes import Recipe
-from nets.train import Checkpoint, Diverged, Settling, batches, flushing_denormals, step_size
+from nets.train import Checkpoint, Course, Diverged, batches, fairly, flushing_denormals, step_size
 from synth.carrier import IntArray
-from synth.twopart import least_right
+
+
+def fits(architecture: Architecture, recipe: Recipe, n: int) -> Hashable:
+    """What trainings must have in common to go side by side: shapes, and how the loss is made of a batch.
+
+    Step sizes, decay, steps and attempts may differ: recipes make them of what the examples say.
+    """
+    return architecture, n, recipe.batch, recipe.betas, recipe.smoothing
 
 
 def train_many(
     architecture: Architecture,
     inputs: Sequence[IntArray],
     labels: Sequence[IntArray],
-    recipe: Recipe,
+    recipes: Sequence[Recipe],
     seeds: Sequence[int],
     *,
     watched: IntArray | None = None,
     noise: float = 0.0,
     device: str = "cpu",
     spacing: float = 1 / 16,
-) -> Generator[Mapping[int, Checkpoint], None, None]:
-    """Train one network for each seed; each becomes what ``train`` makes of it alone, up to rounding.
+) -> Generator[Mapping[int, Checkpoint | Diverged], None, None]:
+    """Train as many networks; each becomes what ``train`` makes of it alone, but for the rounding of sums.
 
     Args:
-        inputs, labels: for each seed its examples, shapes (n, arity) and (n,), n the same for all.
-        seeds: all different.
+        inputs, labels, recipes, seeds: one for each lane; examples of shapes (n, arity) and (n,), and recipes that
+            ``fits`` says the same of.
         others: see ``train``.
 
     Returns:
-        The checkpoints by seed, for those that were still being trained. One that has ended does not return, one that
-        did not settle starts afresh, together with the others that did not.
+        Checkpoints by lane, 0 to k - 1, whenever some lanes have come to one. A lane that has ended does not return;
+        one whose loss is no number is told once, by what ``train`` would have raised, and ends.
 
     Raises:
-        ValueError: no examples, not equally many for each seed, or a seed twice.
-        Diverged: the loss of one of them is not finite; the message says whose.
+        ValueError: no examples, not one set for each recipe and seed, or lanes that do not fit together.
     """
-    sizes = {len(x) for x in labels}
-    if len(seeds) != len(labels) or len(seeds) != len(inputs) or len(set(seeds)) != len(seeds):
+    k = len(seeds)
+    if not len(inputs) == len(labels) == len(recipes) == k:
         raise ValueError(
-            f"train_many: expected as many different seeds as sets of examples, got {len(seeds)} and {len(labels)}"
+            f"train_many: expected as many recipes, seeds and sets of examples, got {len(recipes)}, {k}, {len(labels)}"
         )
-    if len(sizes) != 1 or 0 in sizes:
-        raise ValueError(f"train_many: expected the same number of examples for each seed, got {sorted(sizes)}")
-    n = len(labels[0])
-    fitted = least_right(n, noise)
-    flops = 3 * architecture.flops() * min(n, recipe.batch)
-    generators = {seed: torch.Generator().manual_seed(seed) for seed in seeds}
-    streams = {
-        seed: batches(
-            tokens(x, device), torch.tensor(y, device=device), recipe.batch, torch.Generator().manual_seed(seed + 1)
+    if len({fits(architecture, recipe, len(y)) for recipe, y in zip(recipes, labels, strict=True)}) != 1:
+        sizes, common = sorted({len(y) for y in labels}), "betas, smoothing and batch size"
+        raise ValueError(f"train_many: expected equally many examples and the same {common} for each lane, got {sizes}")
+    if (n := len(labels[0])) == 0:
+        raise ValueError(f"train_many: {architecture.name} needs at least one example, got none")
+    courses = [Course(architecture, x, n, watched=watched, noise=noise, spacing=spacing) for x in recipes]
+    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+    streams = [
+        batches(
+            tokens(x, device), torch.as_tensor(y, device=device), recipe.batch, torch.Generator().manual_seed(s + 1)
         )
-        for seed, x, y in zip(seeds, inputs, labels, strict=True)
-    }
-    settles = watched is not None and bool(recipe.settle)
-    attempts = recipe.attempts if settles else 1
-    going = list(seeds)
-    for attempt in range(attempts):
-        starts = [architecture.start(generators[seed]) for seed in going]
-        weights = {name: torch.stack([x[name] for x in starts]).to(device) for name in starts[0]}
-        optimiser = AdamW(weights, recipe.betas, recipe.decay)
-        answering = optimiser.averages if recipe.window else optimiser.weights
-        place = {seed: i for i, seed in enumerate(going)}
-        networks = {
-            seed: Network(architecture, {name: x[i] for name, x in answering.items()}) for seed, i in place.items()
-        }
-        settling = {seed: Settling(watched, recipe.settle) for seed in going} if settles and watched is not None else {}
-        differentiate = _side_by_side(architecture, optimiser, recipe.smoothing)
-        order, before, at, rate = list(going), attempt * recipe.steps, 0, 0.0
-        loss, hits, size = torch.zeros(len(order)), torch.zeros(len(order)), n
-        batch: tuple[Tensor, Tensor] | None = None
-        while at < recipe.steps and going:
-            target = min(at + max(5, int(at * spacing)), recipe.steps)
-            with torch.no_grad(), flushing_denormals():
-                for step in range(at + 1, target + 1):
-                    if batch is None or n > recipe.batch:
-                        parts = [next(streams[seed]) for seed in order]
-                        batch = torch.stack([x for x, _ in parts]), torch.stack([y for _, y in parts])
-                    loss, hits = differentiate(*batch)
-                    rate, size = step_size(recipe, step), batch[1].shape[1]
-                    optimiser.update(rate)
-                    if recipe.window:
-                        optimiser.average(recipe.window)
-            at = target
-            losses, accuracies = loss.tolist(), (hits / size).tolist()
-            points: dict[int, Checkpoint] = {}
-            for seed in going:
-                i = place[seed]
-                if not loss[i].isfinite():
-                    raise Diverged(
-                        f"{architecture.name}: the training loss of seed {seed} is {losses[i]} at step {before + at}"
-                    )
-                rule = settling.get(seed)
-                settled = rule is not None and rule.step(networks[seed], at, before) and accuracies[i] >= fitted
-                over = at == recipe.steps and attempt == attempts - 1
-                cause = "settled" if settled else "budget" if over else ""
-                network = networks[seed]
-                if cause:  # its place in the batch is trained on with the others; what it answers is not
-                    network = Network(architecture, {name: x.clone() for name, x in network.weights.items()})
-                since = before + (rule.since if rule is not None else at)
-                points[seed] = Checkpoint(
-                    before + at, attempt, rate, losses[i], accuracies[i], flops * (before + at), network, since,
-                    rule.changed if rule is not None else 1.0, bool(cause), cause,
-                )  # fmt: skip
-            going = [seed for seed in going if not points[seed].final]
-            yield points
-        if not going:
-            return
+        for s, x, y, recipe in zip(seeds, inputs, labels, recipes, strict=True)
+    ]
+    starts = [architecture.start(generator) for generator in generators]
+    rows = AdamWRows({name: torch.stack([x[name] for x in starts]).to(device) for name in starts[0]}, recipes[0].betas)
+    networks = [Network(architecture, {name: x[i] for name, x in rows.averages.items()}) for i in range(k)]
+    trained = [Network(architecture, {name: x[i] for name, x in rows.weights.items()}) for i in range(k)]
+    differentiate = _side_by_side(architecture, rows, recipes[0].smoothing)
+    at = [0] * k  # steps of each lane's attempt
+    going = set(range(k))
+    batch: tuple[Tensor, Tensor] | None = None
+    while going:
+        ahead = min(courses[i].target - at[i] for i in going)
+        plan = _columns(recipes, at, going, ahead).to(device)  # in one go: a copy a step would wait for the device
+        loss, hits = torch.zeros(k), torch.zeros(k)
+        with torch.no_grad(), flushing_denormals():
+            for columns in plan:
+                if batch is None or n > recipes[0].batch:
+                    parts = [next(stream) for stream in streams]
+                    batch = torch.stack([x for x, _ in parts]), torch.stack([y for _, y in parts])
+                loss, hits = differentiate(*batch)
+                rows.update(*columns)
+        assert batch is not None
+        losses, counts, size = loss.tolist(), hits.tolist(), batch[1].shape[1]
+        points: dict[int, Checkpoint | Diverged] = {}
+        for i in sorted(going):
+            at[i] += ahead
+            course = courses[i]
+            if at[i] < course.target:
+                continue
+            accuracy = fairly(int(counts[i]) / size, losses[i], trained[i], batch[0][i], batch[1][i])
+            attempt = course.attempt
+            try:
+                points[i] = course.look(networks[i], losses[i], accuracy)
+            except Diverged as reason:
+                points[i] = reason
+                going.discard(i)
+            if course.over:
+                going.discard(i)
+            elif course.attempt != attempt:
+                at[i] = 0
+        yield points
+        for i in going:
+            if at[i] == 0:  # a fresh start, once the caller has seen what the last attempt came to
+                rows.restart(i, architecture.start(generators[i]))
 
 
-def _side_by_side(architecture: Architecture, optimiser: AdamW, smoothing: float) -> Differentiate:
-    """The gradients of all networks at once, by autograd through one batched forward pass."""
-    leaves = {name: x.detach().requires_grad_() for name, x in optimiser.weights.items()}
-    for name, leaf in leaves.items():
-        leaf.grad = optimiser.gradients[name]
+def _columns(recipes: Sequence[Recipe], at: Sequence[int], going: set[int], ahead: int) -> Tensor:
+    """What ``AdamWRows.update`` takes, for each of the next steps: shape (ahead, 4, k, 1). Ended lanes stand still."""
+    still = (0.0, 1.0, 1.0, 0.0)
+    steps = [
+        [_moves(recipe, at[i] + step) if i in going else still for i, recipe in enumerate(recipes)]
+        for step in range(1, ahead + 1)
+    ]
+    return torch.tensor(steps, dtype=torch.float64).transpose(1, 2).float()[..., None].contiguous()
+
+
+def _moves(recipe: Recipe, step: int) -> tuple[float, float, float, float]:
+    rate, (first, second) = step_size(recipe, step), recipe.betas
+    mean = min(1.0, recipe.window / (step + recipe.window)) if recipe.window else 1.0
+    return rate / (1 - first**step), 1 - rate * recipe.decay, (1 - second**step) ** -0.5, mean
+
+
+def _side_by_side(architecture: Architecture, rows: AdamWRows, smoothing: float) -> Differentiate:
+    """The gradients of all lanes at once, by autograd through one batched forward pass."""
+    leaves = {name: x.detach().requires_grad_() for name, x in rows.weights.items()}
     forward = vmap(architecture.forward)
 
     def differentiate(inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -133,7 +145,9 @@ def _side_by_side(architecture: Architecture, optimiser: AdamW, smoothing: float
             logits = forward(leaves, inputs)
             slope = logits.detach().clone()
             loss, hits = cross_entropy_(slope, labels, smoothing)
-            logits.backward(slope)
+        slopes = torch.autograd.grad(logits, list(leaves.values()), slope, materialize_grads=True)
+        for gradient, found in zip(rows.gradients.values(), slopes, strict=True):
+            gradient.add_(found)
         return loss, hits
 
     return differentiate

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from math import log
+from math import isfinite, log
 
 import numpy as np
 import torch
@@ -89,48 +89,99 @@ def train(
     generator = torch.Generator().manual_seed(seed)
     x, y = tokens(inputs, device), torch.from_numpy(np.ascontiguousarray(labels)).to(device)
     stream = batches(x, y, recipe.batch, torch.Generator().manual_seed(seed + 1))
-    fitted = least_right(n, noise)
-    flops = 3 * architecture.flops() * min(n, recipe.batch)
-    attempts = recipe.attempts if watched is not None and recipe.settle else 1
-    for attempt in range(attempts):
+    course = Course(architecture, recipe, n, watched=watched, noise=noise, spacing=spacing)
+    while not course.over:
         start = {name: weight.to(device) for name, weight in architecture.start(generator).items()}
         optimiser = AdamW(start, recipe.betas, recipe.decay)
         network = Network(architecture, optimiser.averages if recipe.window else optimiser.weights)
         differentiate = architecture.differentiate(
             optimiser.weights, optimiser.gradients, min(n, recipe.batch), recipe.smoothing
         )
-        settling = Settling(watched, recipe.settle) if watched is not None and recipe.settle else None
-        before = attempt * recipe.steps
-        loss, hits, size, rate, at = torch.tensor(0.0), torch.tensor(0), n, 0.0, 0
+        attempt, loss, hits = course.attempt, torch.tensor(0.0), torch.tensor(0)
         bx, by = x, y
-        while at < recipe.steps:
-            target = min(at + max(5, int(at * spacing)), recipe.steps)
+        while course.attempt == attempt and not course.over:
             with torch.no_grad(), flushing_denormals():
-                for step in range(at + 1, target + 1):
+                for step in range(course.at + 1, course.target + 1):
                     bx, by = next(stream)
                     loss, hits = differentiate(bx, by)
-                    rate, size = step_size(recipe, step), len(by)
-                    optimiser.update(rate)
+                    optimiser.update(step_size(recipe, step))
                     if recipe.window:
                         optimiser.average(recipe.window)
-            at = target
-            if not torch.isfinite(loss):
-                raise Diverged(f"{architecture.name}: the training loss is {float(loss)} at step {before + at}")
-            accuracy = int(hits) / size
-            if accuracy == 1 and float(loss) > CONFUSED * log(architecture.size):  # a tie counts as a hit
-                with torch.no_grad():
-                    accuracy = float((architecture.forward(optimiser.weights, bx).argmax(1) == by).float().mean())
-            settled = settling is not None and settling.step(network, at, before) and accuracy >= fitted
-            over = at == recipe.steps and attempt == attempts - 1
-            since = before + (settling.since if settling is not None else at)
-            changed = settling.changed if settling is not None else 1.0
-            cause = "settled" if settled else "budget" if over else ""
-            yield Checkpoint(
-                before + at, attempt, rate, float(loss), accuracy, flops * (before + at), network, since, changed,
-                bool(cause), cause,
-            )  # fmt: skip
-            if settled:
-                return
+            accuracy = fairly(int(hits) / len(by), float(loss), Network(architecture, optimiser.weights), bx, by)
+            yield course.look(network, float(loss), accuracy)
+
+
+class Course:
+    """Where one training stands: its attempt, its step, when it is next looked at, and whether it is over.
+
+    Attributes:
+        attempt: 0 for the first weights, 1 after the first fresh start, ...
+        at: steps of this attempt when it was last looked at; at 0 it wants fresh weights.
+        over: whether training has ended.
+    """
+
+    def __init__(
+        self,
+        architecture: Architecture,
+        recipe: Recipe,
+        n: int,
+        *,
+        watched: IntArray | None,
+        noise: float,
+        spacing: float,
+    ) -> None:
+        self.attempt, self.at, self.over = 0, 0, False
+        self._architecture, self._recipe, self._spacing = architecture, recipe, spacing
+        self._flops = 3 * architecture.flops() * min(n, recipe.batch)
+        self._fitted = least_right(n, noise)
+        self._watched = watched if recipe.settle else None
+        self._attempts = recipe.attempts if self._watched is not None else 1
+        self._settling = self._rule()
+
+    @property
+    def target(self) -> int:
+        """The attempt's step after which it is to be looked at next."""
+        return min(self.at + max(5, int(self.at * self._spacing)), self._recipe.steps)
+
+    def look(self, network: Network, loss: float, accuracy: float) -> Checkpoint:
+        """The checkpoint at the target, and on to the next, or to the next attempt, or to the end.
+
+        Args:
+            network: what would be answered now.
+            loss, accuracy: of the target step's batch.
+
+        Raises:
+            Diverged: the loss is not finite. Nothing is over by that: the caller decides.
+        """
+        self.at, attempt, rule = self.target, self.attempt, self._settling
+        before = attempt * self._recipe.steps
+        step = before + self.at
+        if not isfinite(loss):
+            raise Diverged(f"{self._architecture.name}: the training loss is {loss} at step {step}")
+        settled = rule is not None and rule.step(network, self.at, before) and accuracy >= self._fitted
+        spent = self.at == self._recipe.steps
+        self.over = settled or (spent and attempt == self._attempts - 1)
+        since, changed = (before + rule.since, rule.changed) if rule is not None else (step, 1.0)
+        rate = step_size(self._recipe, self.at)
+        if spent and not self.over:
+            self.attempt, self.at, self._settling = attempt + 1, 0, self._rule()
+        cause = "settled" if settled else "budget" if self.over else ""
+        return Checkpoint(
+            step, attempt, rate, loss, accuracy, self._flops * step, network, since, changed, self.over, cause
+        )
+
+    def _rule(self) -> Settling | None:
+        return Settling(self._watched, self._recipe.settle) if self._watched is not None else None
+
+
+def fairly(accuracy: float, loss: float, network: Network, inputs: Tensor, labels: Tensor) -> float:
+    """The accuracy of a batch, counted anew where every label is on top and the network is as unsure as can be: a tie
+    counts as a hit, and all logits may be equal. ``inputs`` (arity, n) and ``labels`` (n,) are on its device."""
+    if accuracy < 1 or not loss > CONFUSED * log(network.architecture.size):
+        return accuracy
+    with torch.no_grad():
+        answers = network.architecture.forward(network.weights, inputs).argmax(1)
+    return float((answers == labels).float().mean())
 
 
 class Settling:

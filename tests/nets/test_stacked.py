@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from data import data
+from data import Data, data
 
-from nets.models import architecture
+from nets.models import Architecture, architecture
 from nets.recipes import Recipe, recipe, widths
 from nets.stacked import train_many
 from nets.train import Checkpoint, Diverged, train
@@ -17,67 +19,119 @@ from nets.train import Checkpoint, Diverged, train
 SEEDS = (3, 4, 5)
 
 
-def ends(points: list[Mapping[int, Checkpoint]]) -> dict[int, Checkpoint]:
-    return {seed: point for at in points for seed, point in at.items() if point.final}
+def ends(points: list[Mapping[int, Checkpoint | Diverged]]) -> dict[int, Checkpoint]:
+    """The last checkpoint of each lane that did not diverge."""
+    return {i: point for at in points for i, point in at.items() if isinstance(point, Checkpoint)}
+
+
+def many(kind: Architecture, given: list[Data], plans: list[Recipe], seeds: Sequence[int] = SEEDS, **more: Any):
+    return list(train_many(kind, [x.inputs for x in given], [x.labels for x in given], plans, seeds, **more))
 
 
 @pytest.mark.parametrize("batch", [1 << 15, 20])
 @pytest.mark.parametrize("name", ["bilinear", "quadratic", "relu", "transformer"])
-def test_each_seed_trains_as_it_does_alone(name: str, batch: int) -> None:
+def test_each_lane_trains_as_it_does_alone(name: str, batch: int) -> None:
+    """With step sizes, decays, lengths and attempts of its own."""
     given = [data("a + b", 7, 0.6, seed) for seed in SEEDS]
     kind = architecture(name, 7, 2)
     plan = Recipe(rate=0.01, decay=1.0, steps=25, batch=batch, smoothing=0.1)
-    inputs, labels = [x.inputs for x in given], [x.labels for x in given]
-    together = list(train_many(kind, inputs, labels, plan, SEEDS))
-    for one, seed in zip(given, SEEDS, strict=True):
-        alone = list(train(kind, one.inputs, one.labels, plan, seed))
-        assert [x[seed].step for x in together] == [x.step for x in alone]
-        np.testing.assert_allclose([x[seed].loss for x in together], [x.loss for x in alone], rtol=1e-3)
-        np.testing.assert_allclose(
-            together[-1][seed].network.logits(one.cells), alone[-1].network.logits(one.cells), atol=0.02
-        )
+    plans = [plan, replace(plan, rate=0.02, steps=17, window=0.0, attempts=2), replace(plan, decay=2.0, warmup=3)]
+    together = many(kind, given, plans, watched=given[0].cells)
+    for i, (one, seed) in enumerate(zip(given, SEEDS, strict=True)):
+        alone = list(train(kind, one.inputs, one.labels, plans[i], seed, watched=given[0].cells))
+        mine = [point for at in together if isinstance(point := at.get(i), Checkpoint)]
+        assert [(x.step, x.attempt, x.cause, x.rate, x.flops) for x in mine] == [
+            (x.step, x.attempt, x.cause, x.rate, x.flops) for x in alone
+        ]
+        np.testing.assert_allclose([x.loss for x in mine], [x.loss for x in alone], rtol=1e-3)
+        np.testing.assert_allclose(mine[-1].network.logits(one.cells), alone[-1].network.logits(one.cells), atol=0.02)
 
 
 def test_those_that_settle_stop_and_the_others_go_on() -> None:
     given = [data("a + b", 31, 0.6, 0), data("max", 31, 0.6, 0)]
     kind = architecture("bilinear", 31, 2, h=64)
     plan = Recipe(rate=0.1, decay=2.0, steps=150, attempts=2, smoothing=0.3)
-    inputs, labels = [x.inputs for x in given], [x.labels for x in given]
-    points = list(train_many(kind, inputs, labels, plan, (0, 1), watched=given[0].cells))
+    points = many(kind, given, [plan] * 2, (0, 1), watched=given[0].cells)
     last = ends(points)
     assert last[0].cause == "settled"
     np.testing.assert_array_equal(last[0].network.predict(given[0].cells), given[0].cell_labels)
     assert last[1].cause == "budget"
     assert last[1].attempt == 1
     assert last[1].step == 300
-    after = [x for x in points if max(y.step for y in x.values()) > last[0].step]
-    assert after
-    assert all(0 not in x for x in after)
+    assert [i for i, x in enumerate(points) if 0 in x][-1] < len(points) - 1
+
+
+@pytest.mark.parametrize("fate", ["diverges", "settles", "ends early"])
+def test_what_becomes_of_one_changes_no_bit_of_the_others(fate: str) -> None:
+    given = [data("a + b", 17, 0.7, seed) for seed in SEEDS]
+    kind = architecture("bilinear", 17, 2)
+    plan = Recipe(rate=0.1, decay=2.0, steps=120, smoothing=0.3, settle=0.0)
+    other = {"diverges": {"rate": 1e30}, "settles": {"settle": 0.4}, "ends early": {"steps": 7}}[fate]
+    before = many(kind, given, [plan] * 3, watched=given[0].cells)
+    after = many(kind, given, [plan, replace(plan, **other), plan], watched=given[0].cells)
+    for i in (0, 2):
+        one, two = ends(before)[i], ends(after)[i]
+        assert (one.step, one.loss) == (two.step, two.loss)
+        for name, weight in one.network.state().items():
+            np.testing.assert_array_equal(weight, two.network.state()[name])
+    told = [x[1] for x in after if 1 in x]
+    if fate == "diverges":
+        assert str(told[-1]).startswith("bilinear: the training loss is")
+        assert all(isinstance(x, Checkpoint) for x in told[:-1])
+    else:
+        assert isinstance(told[-1], Checkpoint)
+        assert told[-1].final
+        assert told[-1].step < 120
+
+
+def test_an_ended_lane_stands_still_and_a_training_repeats_itself() -> None:
+    given = [data("a + b", 11, 0.7, seed) for seed in SEEDS]
+    plan = Recipe(rate=0.03, decay=1.0, steps=40)
+    plans = [replace(plan, steps=10), plan, plan]
+
+    def states() -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        runs = train_many(
+            architecture("relu", 11, 2), [x.inputs for x in given], [x.labels for x in given], plans, SEEDS
+        )
+        first: dict[str, Any] = {}
+        seen: list[Mapping[int, Checkpoint | Diverged]] = []
+        for at in runs:
+            seen.append(at)
+            if isinstance(point := at.get(0), Checkpoint) and point.final:
+                first = point.network.state()
+        return [ends(seen)[i].network.state() for i in range(3)], first
+
+    (one, at_its_end), (two, _) = states(), states()
+    for name, weight in at_its_end.items():
+        np.testing.assert_array_equal(one[0][name], weight)
+        for a, b in zip(one, two, strict=True):
+            np.testing.assert_array_equal(a[name], b[name])
 
 
 def test_what_cannot_be_stacked_is_one_line() -> None:
     one, two = data("a + b", 7, 0.6, 0), data("a + b", 7, 0.5, 0)
     kind = architecture("bilinear", 7, 2)
     plan = Recipe(rate=0.1, decay=1.0, steps=10)
-    with pytest.raises(ValueError, match=r"the same number of examples for each seed, got \[24, 29\]"):
-        next(train_many(kind, [one.inputs, two.inputs], [one.labels, two.labels], plan, (0, 1)))
-    with pytest.raises(ValueError, match="as many different seeds as sets of examples"):
-        next(train_many(kind, [one.inputs, one.inputs], [one.labels, one.labels], plan, (0, 0)))
-    wild = Recipe(rate=1e30, decay=1.0, steps=200)
-    with pytest.raises(Diverged, match=r"the training loss of seed \d is nan at step \d+"):
-        list(train_many(kind, [one.inputs] * 2, [one.labels] * 2, wild, (0, 1)))
+    with pytest.raises(ValueError, match=r"expected equally many examples .* for each lane, got \[24, 29\]"):
+        many(kind, [one, two], [plan] * 2, (0, 1))
+    with pytest.raises(ValueError, match="the same betas, smoothing and batch size"):
+        many(kind, [one, one], [plan, replace(plan, smoothing=0.2)], (0, 1))
+    with pytest.raises(ValueError, match=r"as many recipes, seeds and sets of examples, got 2, 3, 2"):
+        many(kind, [one, one], [plan] * 2, (0, 1, 2))
+    none = replace(one, inputs=one.inputs[:0], labels=one.labels[:0])
+    with pytest.raises(ValueError, match="bilinear needs at least one example, got none"):
+        many(kind, [none], [plan], (0,))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 @pytest.mark.parametrize("name", ["bilinear", "quadratic", "relu", "transformer"])
-def test_cuda_trains_many_to_exactness(name: str) -> None:
+def test_cuda_trains_many_to_exactness_and_repeats_itself(name: str) -> None:
     given = [data("a + b", 37, 0.6, seed) for seed in SEEDS]
     n = len(given[0].labels)
     kind = architecture(name, 37, 2, **widths(name, 37, 2, n, symmetric=True))
-    inputs, labels = [x.inputs for x in given], [x.labels for x in given]
-    plan = recipe("fast", kind, n)
-    points = list(train_many(kind, inputs, labels, plan, SEEDS, watched=given[0].cells, device="cuda"))
-    right = [
-        (ends(points)[s].network.predict(x.cells) == x.cell_labels).all() for s, x in zip(SEEDS, given, strict=True)
-    ]
+    plans = [recipe("fast", kind, n)] * 3
+    runs = [ends(many(kind, given, plans, watched=given[0].cells, device="cuda")) for _ in range(2)]
+    right = [(runs[0][i].network.predict(x.cells) == x.cell_labels).all() for i, x in enumerate(given)]
     assert sum(right) >= 2
+    for i, x in enumerate(given):
+        np.testing.assert_array_equal(runs[0][i].network.logits(x.cells), runs[1][i].network.logits(x.cells))
