@@ -209,12 +209,13 @@ class Reader:
         found = read_circuit(self.reading.law, cells, network.logits(cells))
         return {
             "circuit": str(found.circuit.expression(self._program_of(self.reading))),
-            "circuit_claimed": "yes" if found.claimed else "no",
-            "circuit_explained": found.claim.explained,
-            "circuit_worst": found.claim.worst,
-            "delta_explained": found.delta.explained,
-            "delta_worst": found.delta.worst,
-            "peaks_explained": found.peaks.explained,
+            "circuit_claimed": "yes" if found.claimed else "no: " + " and ".join(found.failed),
+            "circuit_claimed_from": float(found.claimed_from),
+            **{
+                f"{name}_{measure}": value
+                for name, claim in (("circuit", found.claim), ("delta", found.delta), ("peaks", found.peaks))
+                for measure, value in (("explained", claim.explained), ("worst", claim.worst), ("rest", claim.rest))
+            },
         }
 
     def _read(self, point: Checkpoint) -> None:

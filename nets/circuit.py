@@ -3,21 +3,25 @@
 logits(a, b, c) = sum_k A_k cos(2 pi k (f(a) + g(b) - h(c)) / q + phi_k) + what depends on one input alone + the rest,
 where f, g are the law's tables and h(c) is c's class, of q. A circuit is an explanation and no proof. It stands beside
 the delta, alpha [c = program(a, b)], which says only which answer wins. A sum of most cosines can stand for that or for
-anything else, so cosines are claimed only where they explain more than the delta and than as many numbers spent on
-further peaks, alpha_s [h(c) = h(program(a, b)) + s].
+anything else, so cosines are claimed only where they beat two rivals in two measures. The rivals: the delta, and
+further peaks, alpha_s [h(c) = h(program(a, b)) + s], as many as take the cosines' number of parameters. The measures:
+the share of variance explained, and the worst rest over half the margin. All three have least squares' amplitudes, and
+what depends on one input alone is taken off for all three. (Amplitudes that make the worst error least, which is a
+linear programme, would gain the delta more than they gain few cosines.)
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from math import comb, log2, pi
+from math import pi
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from nets.faithful import KEY_SHARE
+from nets.front import Point, circuit_bits, front, weights
 from nets.models import FloatArray
 from synth.carrier import IntArray
 from synth.laws import Law
@@ -26,7 +30,6 @@ if TYPE_CHECKING:
     from synth.program import Program
 
 Array = npt.NDArray[np.float64]
-PRECISIONS = (0, 1, 2, 3, 4, 6, 8, 12)  # bits for each amplitude and each phase; 0: equal amplitudes, and a sign
 _SWEEPS = 3
 
 
@@ -39,12 +42,14 @@ class Claim:
         interaction: the same after what depends on one input alone has been taken off.
         worst: the largest error of a centred logit over half the function's own margin; below 1 the function's
             argmax is the network's on every cell that was looked at.
+        rest: the same after what depends on one input alone has been taken off.
         parameters: how many numbers it takes.
     """
 
     explained: float
     interaction: float
     worst: float
+    rest: float
     parameters: int
 
 
@@ -108,26 +113,7 @@ class Circuit:
     def bits(self, precision: int) -> float:
         """What it costs beyond its law and one common scale: K, which K frequencies, and ``precision`` bits for each
         amplitude and phase (one for a sign at precision 0)."""
-        return _bits(len(self.frequencies), self.law.order // 2, precision)
-
-
-@dataclass(frozen=True)
-class Point:
-    """One description on the front of bits against fidelity.
-
-    Attributes:
-        frequencies: how many.
-        precision: bits for each amplitude and phase; 0 stands for equal amplitudes and a sign each.
-        bits: beyond the law and one common scale.
-        interaction: share of the interaction's variance, on the cells that were read.
-        exact: whether the argmax is the law.
-    """
-
-    frequencies: int
-    precision: int
-    bits: float
-    interaction: float
-    exact: bool
+        return circuit_bits(len(self.frequencies), self.law.order // 2, precision)
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,7 +126,8 @@ class CircuitReading:
         peaks: the delta and further peaks, the largest, as many numbers as the circuit has.
         inputs_alone: share of the centred logits' variance in parts that depend on one input alone.
         profile: share that any function of the law's combination could explain.
-        claimed: whether the cosines explain more than the delta and the peaks do.
+        failed: in what the delta or the peaks are as good: "variance", "worst error", both or neither.
+        claimed_from: the fewest frequencies, strongest first, of which the claim can be made; 0 for no number of them.
         front: descriptions that no other beats in both bits and fidelity, by bits.
     """
 
@@ -150,8 +137,14 @@ class CircuitReading:
     peaks: Claim
     inputs_alone: float
     profile: float
-    claimed: bool
+    failed: tuple[str, ...]
+    claimed_from: int
     front: list[Point]
+
+    @property
+    def claimed(self) -> bool:
+        """Whether the cosines beat the delta and the peaks in both measures."""
+        return not self.failed
 
 
 def read_circuit(law: Law, cells: IntArray, logits: FloatArray, share: float = KEY_SHARE) -> CircuitReading:
@@ -174,22 +167,13 @@ def read_circuit(law: Law, cells: IntArray, logits: FloatArray, share: float = K
     values = logits[usual][:, law.decode].astype(np.float64)
     values -= values.mean(axis=1, keepdims=True)
     means, alone = _parts(cells[usual], values, total)
-    inner = values - alone
-    size, left = float((values**2).sum()), float((inner**2).sum())
-
-    def claim(function: Array, parameters: int) -> Claim:
-        said = _moved(function, total)
-        margin = float(function[0] - function[1:].max())
-        worst = float(np.abs(values - said).max()) / (margin / 2) if margin > 0 else float("inf")
-        explained = 1 - float(((values - said) ** 2).sum()) / max(size, 1e-30)
-        return Claim(explained, 1 - float(((inner - said) ** 2).sum()) / max(left, 1e-30), worst, parameters)
-
+    seen, apart = _Seen.of(values, total), _Seen.of(values - alone, total)
     spectrum = np.fft.rfft(means)
-    weight = _weights(law.order)
+    weight = weights(law.order)
     energy = (np.abs(spectrum[1:]) ** 2) * weight
-    ranked = np.argsort(-energy, kind="stable")
-    needed = int(np.searchsorted(np.cumsum(energy[ranked]), share * energy.sum()) + 1)
-    keys = ranked[: min(needed, len(ranked))] + 1
+    ranked = np.argsort(-energy, kind="stable") + 1
+    needed = int(np.searchsorted(np.cumsum(energy[ranked - 1]), share * energy.sum()) + 1)
+    keys = ranked[: min(needed, len(ranked))]
     circuit = Circuit(
         law,
         tuple(int(k) for k in keys),
@@ -198,23 +182,76 @@ def read_circuit(law: Law, cells: IntArray, logits: FloatArray, share: float = K
     )
     peak = np.full(law.order, -1 / law.order)
     peak[0] += 1
+
+    def claim(function: Array, parameters: int) -> Claim:
+        (explained, worst), (interaction, rest) = seen.judge(function), apart.judge(function)
+        return Claim(explained, interaction, worst, rest, parameters)
+
     delta = claim(peak * float(means @ peak) / float(peak @ peak), 1)
-    found = claim(circuit.classes, 3 * len(keys))
-    # A peak is two numbers, its place and its height, and the delta's place is known; all heights need no places.
-    several = (3 * len(keys) + 1) // 2 if 3 * len(keys) < law.order - 1 else law.order
-    highest = np.argsort(-np.abs(means), kind="stable")[:several]
-    kept = np.where(np.isin(np.arange(law.order), highest), means, 0.0)
-    peaks = claim(kept - kept.mean(), min(2 * len(highest) - 1, law.order - 1))
+
+    def rivals(count: int) -> tuple[Claim, Claim]:
+        """The strongest ``count`` cosines, and the peaks that take as many numbers."""
+        kept = np.zeros_like(spectrum)
+        kept[ranked[:count]] = spectrum[ranked[:count]]
+        cosines = claim(np.fft.irfft(kept, n=law.order), 3 * count)
+        # A peak is two numbers, its place and its height, and the delta's place is known; all heights need no places.
+        several = (3 * count + 1) // 2 if 3 * count < law.order - 1 else law.order
+        highest = np.argsort(-np.abs(means), kind="stable")[:several]
+        heights = np.where(np.isin(np.arange(law.order), highest), means, 0.0)
+        return cosines, claim(heights - heights.mean(), min(2 * len(highest) - 1, law.order - 1))
+
+    found, peaks = rivals(len(keys))
+    more = (k for k in range(1, len(ranked) + 1) if not _failed(*rivals(k), delta))
     return CircuitReading(
         circuit=circuit,
         claim=found,
         delta=delta,
         peaks=peaks,
-        inputs_alone=1 - left / max(size, 1e-30),
-        profile=len(total) * float((means**2).sum()) / max(size, 1e-30),
-        claimed=found.explained > max(delta.explained, peaks.explained) + 1e-9,
-        front=_front(spectrum, ranked + 1, law.order, len(total), left),
+        inputs_alone=1 - apart.size / max(seen.size, 1e-30),
+        profile=len(total) * float((means**2).sum()) / max(seen.size, 1e-30),
+        failed=_failed(found, peaks, delta),
+        claimed_from=next(more, 0),
+        front=front(spectrum, ranked, law.order, len(total), apart.size),
     )
+
+
+def _failed(cosines: Claim, *rivals: Claim) -> tuple[str, ...]:
+    """In what some rival is as good."""
+    failed: list[str] = []
+    if cosines.interaction <= max(x.interaction for x in rivals) + 1e-9:
+        failed.append("variance")
+    if cosines.rest >= min(x.rest for x in rivals) - 1e-9:
+        failed.append("worst error")
+    return tuple(failed)
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """What of some logits a claim about a function of s = h(c) - f(a) - g(b) depends on.
+
+    Attributes:
+        low, high, mean: at each s, shape (order,).
+        size: the sum of their squares.
+        n: cells.
+    """
+
+    low: Array
+    high: Array
+    mean: Array
+    size: float
+    n: int
+
+    @classmethod
+    def of(cls, values: Array, total: IntArray) -> _Seen:
+        rows = _aligned(values, total)
+        return cls(rows.min(axis=0), rows.max(axis=0), rows.mean(axis=0), float((values**2).sum()), len(total))
+
+    def judge(self, function: Array) -> tuple[float, float]:
+        """The share of the variance that a function explains, and its worst error over half its margin."""
+        margin = float(function[0] - function[1:].max())
+        error = float(np.maximum(self.high - function, function - self.low).max())
+        explained = self.n * float((2 * self.mean - function) @ function) / max(self.size, 1e-30)
+        return explained, error / (margin / 2) if margin > 0 else float("inf")
 
 
 def _parts(cells: IntArray, values: Array, total: IntArray) -> tuple[Array, Array]:
@@ -255,57 +292,6 @@ def _aligned(rows: Array, total: IntArray) -> Array:
     order = rows.shape[1]
     doubled = np.concatenate([rows, rows], axis=1)
     return np.lib.stride_tricks.sliding_window_view(doubled, order, axis=1)[np.arange(len(rows)), total]
-
-
-def _weights(order: int) -> Array:
-    """2 for frequencies with a conjugate, 1 for order / 2; shape (order // 2,)."""
-    weight = np.full(order // 2, 2.0)
-    if order % 2 == 0:
-        weight[-1] = 1.0
-    return weight
-
-
-def _bits(k: int, of: int, precision: int) -> float:
-    return log2(of) + log2(comb(of, k)) + k * (2 * precision if precision else 1)
-
-
-def _front(spectrum: npt.NDArray[np.complex128], ranked: IntArray, order: int, n: int, energy: float) -> list[Point]:
-    """All numbers of frequencies at all precisions, those that are beaten left out."""
-    weight = _weights(order)
-    points: list[Point] = []
-    for precision in PRECISIONS:
-        said = _rounded(spectrum[1:], precision)
-        for k in range(1, len(ranked) + 1):
-            chosen = ranked[:k] - 1
-            shape = np.zeros_like(said)
-            shape[chosen] = said[chosen]
-            overlap = float((weight * (spectrum[1:] * np.conj(shape)).real).sum())
-            norm = float((weight * np.abs(shape) ** 2).sum())
-            explained = overlap**2 / max(norm, 1e-30) / order * n / max(energy, 1e-30) if overlap > 0 else 0.0
-            classes = np.fft.irfft(np.concatenate([[0], shape]), n=order)
-            exact = bool((classes[1:] < classes[0]).all())
-            points.append(Point(k, precision, _bits(k, order // 2, precision), explained, exact))
-    points.sort(key=lambda x: (x.bits, -x.interaction))
-    front: list[Point] = []
-    for point in points:
-        if not front or point.interaction > front[-1].interaction + 1e-9:
-            front.append(point)
-    return front
-
-
-def _rounded(values: npt.NDArray[np.complex128], precision: int) -> npt.NDArray[np.complex128]:
-    """Amplitudes, over the largest, and phases at so many bits each."""
-    if precision == 0:
-        return np.where(values.real >= 0, 1.0 + 0j, -1.0 + 0j)
-    levels = 2**precision
-    sizes = np.ceil(np.abs(values) / max(float(np.abs(values).max()), 1e-30) * levels) / levels
-    turns = np.round(np.angle(values) / (2 * pi) * levels) / levels
-    return sizes * np.exp(2j * pi * turns)
-
-
-def cheapest(found: CircuitReading, fidelity: float) -> Point | None:
-    """The fewest bits on the front that reach a share of the interaction's variance."""
-    return next((x for x in found.front if x.interaction >= fidelity), None)
 
 
 def evaluated(circuit: Circuit, cells: IntArray) -> IntArray:
