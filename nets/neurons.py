@@ -10,9 +10,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from nets.attention import attended, driven, moved
 from nets.bilinear import Bilinear
 from nets.fourier import characters, constants, frequencies
-from nets.models import FloatArray, Network, Weights, tokens
+from nets.models import FloatArray, Network, tokens
 from nets.quadratic import Quadratic
 from nets.relu import Relu
 from nets.transformer import Transformer
@@ -71,12 +72,12 @@ def units(network: Network, cells: IntArray) -> Units | None:
     """The hidden units at ``cells`` (n, arity), or None for an architecture of a user's own."""
     shape, weights = network.architecture, network.weights
     with torch.no_grad():
-        inputs = tokens(cells, network.device)
         if isinstance(shape, Transformer):
-            drive = _attended(shape, _names(network), weights, inputs) @ weights["M"] + weights["b"]
+            drive = driven(network, moved(network, attended(network, cells).mixed))
             return _units(drive, torch.relu(drive), weights["N"] @ weights["W"])
         if not isinstance(shape, Bilinear | Quadratic | Relu):
             return None
+        inputs = tokens(cells, network.device)
         rows = [table[inputs[j]] for j, table in enumerate(_tables(network))]
         if isinstance(shape, Bilinear):
             drive = torch.stack(rows).prod(0)
@@ -86,6 +87,22 @@ def units(network: Network, cells: IntArray) -> Units | None:
             return _units(drive, drive.square(), weights["W"])
         drive = drive + weights["b"]
         return _units(drive, torch.relu(drive), weights["W"])
+
+
+def activate(network: Network, drive: FloatArray) -> FloatArray:
+    """What hidden units say to what drives them, entry by entry.
+
+    Raises:
+        ValueError: an architecture whose units are not known.
+    """
+    shape = network.architecture
+    if isinstance(shape, Relu | Transformer):
+        return np.maximum(drive, 0)
+    if isinstance(shape, Quadratic):
+        return drive**2
+    if isinstance(shape, Bilinear):
+        return drive
+    raise ValueError(f"activate: the hidden units of {shape.name} are not known")
 
 
 def _units(drive: Tensor, activity: Tensor, readout: Tensor) -> Units:
@@ -107,19 +124,6 @@ def _names(network: Network) -> list[str]:
     """The table of weights per token that each input is looked up in."""
     tables = network.architecture.tables()
     return [next(name for name, readers in tables if j in readers) for j in range(network.architecture.arity)]
-
-
-def _attended(shape: Transformer, names: list[str], weights: Weights, inputs: Tensor) -> Tensor:
-    """The residual stream at "=" after attention, (n, d), written out as the equations have it."""
-    place = weights["P"] if shape.positions else torch.zeros_like(weights["P"])
-    places = [weights[name][inputs[j]] + place[j] for j, name in enumerate(names)]
-    stream = torch.stack([*places, weights["e"].expand(inputs.shape[1], -1)], 1)  # (n, arity + 1, d)
-    heads = (shape.heads, -1)
-    query = (weights["e"] @ weights["Q"]).unflatten(1, heads)
-    key, value = (stream @ weights["K"]).unflatten(2, heads), (stream @ weights["V"]).unflatten(2, heads)
-    scores = (key * query).sum(3) * shape.attention * (shape.d // shape.heads) ** -0.5
-    mixed = (scores.softmax(1)[..., None] * value).sum(1).flatten(1)
-    return weights["e"] + mixed @ weights["O"]
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,6 +19,7 @@ from torch import Tensor
 from nets.fourier import characters
 from nets.models import Network
 from nets.neurons import units
+from nets.sides import classes_of
 from synth.carrier import IntArray
 from synth.laws import Law
 
@@ -33,6 +34,7 @@ class Circle:
         table: its name among the weights.
         frequency: k.
         angles: of each token's row, shape (m,), in (-pi, pi]; NaN for tokens without a class.
+        expected: 2 pi k f(a) / q in (-pi, pi]; NaN alike. Of a table that several inputs share, f is the first's.
         radii: shape (m,), 1 on average for a circle.
         off: the median distance of an angle from 2 pi k f(a) / q, in radians.
         share: of the table's energy (its mean row apart) in this plane.
@@ -41,6 +43,7 @@ class Circle:
     table: str
     frequency: int
     angles: Array
+    expected: Array
     radii: Array
     off: float
     share: float
@@ -63,11 +66,12 @@ def circles(network: Network, law: Law, keys: Sequence[int]) -> list[Circle]:
             directions = np.linalg.lstsq(plane, rows, rcond=None)[0]
             at, *_ = np.linalg.lstsq(directions.T, rows.T, rcond=None)
             angles: Array = np.full(len(classes), np.nan)
-            radii = angles.copy()
+            radii, expected = angles.copy(), angles.copy()
             angles[usual], radii[usual] = np.arctan2(at[1], at[0]), np.hypot(at[0], at[1])
-            off = np.abs(turn(angles[usual] - 2 * np.pi * k * classes[usual] / law.order))
+            expected[usual] = turn(2 * np.pi * (k * classes[usual] % law.order) / law.order)
+            off = np.abs(turn(angles[usual] - expected[usual]))
             share = float(((plane @ directions) ** 2).sum()) / max(float((rows**2).sum()), 1e-30)
-            found.append(Circle(name, k, angles, radii, float(np.median(off)), share))
+            found.append(Circle(name, k, angles, expected, radii, float(np.median(off)), share))
     return found
 
 
@@ -100,9 +104,14 @@ class Waves:
     alive: npt.NDArray[np.bool_]
 
     @property
+    def turned(self) -> Array:
+        """|phi_out - phi_a - phi_b|, in radians, of every unit."""
+        return np.abs(turn(self.phase_out - self.phase_a - self.phase_b))
+
+    @property
     def off(self) -> Array:
-        """|phi_out - phi_a - phi_b|, in radians, of units that are alive and whose readout agrees on the frequency."""
-        return np.abs(turn(self.phase_out - self.phase_a - self.phase_b))[self.agrees & self.alive]
+        """``turned`` of the units that are alive and whose readout agrees on the frequency."""
+        return self.turned[self.agrees & self.alive]
 
 
 def waves(network: Network, law: Law) -> Waves:
@@ -136,8 +145,7 @@ def waves(network: Network, law: Law) -> Waves:
     best = shares.argmax(axis=0)
     unit = np.arange(len(best))
     frequency = best + 1
-    classes = np.full(law.carrier.modulus, -1, dtype=np.int64)
-    classes[law.decode] = np.arange(law.order)
+    classes = classes_of(law)
     kept = np.flatnonzero(classes >= 0)
     read = readout.T[kept]
     out = _spectrum(read - read.mean(axis=0), classes[kept], law.order, ks)

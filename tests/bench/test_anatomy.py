@@ -1,0 +1,51 @@
+"""The anatomy's rows: what the tables of a network's pieces, units and tokens hold."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pytest
+
+from bench.anatomy import Anatomy, anatomy_rows, dissect, tokens_rows, units_rows
+from nets.models import architecture, fresh
+from synth.carrier import Residues
+from synth.laws import Law, phi
+
+P = 13
+
+
+def anatomy(name: str, arity: int = 2) -> tuple[Anatomy, Law]:
+    table = phi(Residues(P), "dlog")
+    law = Law.of(Residues(P), "dlog", (table,) * arity)
+    cells = np.random.default_rng(0).integers(0, P, (80, arity))
+    return dissect(fresh(architecture(name, P, arity), 0), law, cells, law.predict(cells), 0), law
+
+
+@pytest.mark.parametrize("name", ["bilinear", "transformer"])
+def test_rows_are_of_one_shape_and_survive_the_way_between_processes(name: str) -> None:
+    found, law = anatomy(name)
+    found = pickle.loads(pickle.dumps(found))
+    rows = list(anatomy_rows(found))
+    assert {tuple(x) for x in rows} == {tuple(rows[0])}
+    assert (rows[0]["piece"], rows[0]["ablation"], rows[0]["accuracy_change"]) == ("network", "none", 0.0)
+    assert rows[0]["key_frequencies"].split() == [str(k) for k in found.keys]
+    assert (rows[0]["gradient_symmetricity"] is None) is (name == "bilinear"), "its inputs share no table"
+    for row in rows:
+        assert row["accuracy"] - row["accuracy_change"] == pytest.approx(found.accuracy)
+        assert row["loss"] - row["loss_change"] == pytest.approx(found.loss)
+    assert len({(x["piece"], x["ablation"]) for x in rows}) == len(rows)
+    many = list(units_rows(found))
+    assert [x["unit"] for x in many] == list(range(len(many)))
+    assert all(1 <= x["frequency"] <= law.order // 2 for x in many)
+    tokens = list(tokens_rows(found))
+    assert len(tokens) == len(found.circles) * (P - 1), "0 has no class"
+    assert all(-np.pi < x["expected_angle"] <= np.pi for x in tokens)
+
+
+def test_what_two_inputs_are_needed_for_is_left_out_of_three() -> None:
+    found, _ = anatomy("relu", 3)
+    assert list(units_rows(found)) == []
+    first, *rest = anatomy_rows(found)
+    assert first["distance_irrelevance"] is None
+    assert {x["piece"] for x in rest} == {"E", "W", "units"}
