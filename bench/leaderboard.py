@@ -74,7 +74,7 @@ def group_of(spec: RunSpec) -> Group:
     """What runs of one leaderboard row share: all that is not n or a seed."""
     return (
         *(tell(value) for value in _common(spec).values()),
-        spec.seconds, spec.memory_mib, spec.threads, spec.device, spec.task_version, spec.method_version,
+        spec.seconds, spec.memory_mib, spec.threads, spec.device, spec.stack, spec.task_version, spec.method_version,
         spec.method_source, spec.language_source, spec.task_fingerprint, spec.verifier_version,
     )  # fmt: skip
 
@@ -195,7 +195,6 @@ def leaderboard_row(records: Sequence[Record], load: Load = no_codes) -> Row:
     works = [amount for record in there if (amount := _work(record)[0]) is not None]
     accuracies = [x.test_accuracy for x in there if x.test_accuracy is not None]
     evidence = [value for record in there if (value := faithfulness(record)) is not None]
-    timings = {record.timing for record in there}
     verdict = _verdict(there)
     proofs = Counter(record.proof for record in there if verdict and record.verdict == verdict)
     return {
@@ -226,10 +225,18 @@ def leaderboard_row(records: Sequence[Record], load: Load = no_codes) -> Row:
         "seconds_budget": first.spec.seconds,
         "threads": first.spec.threads,
         "device": first.spec.device,
-        "timing": timings.pop() if len(timings) == 1 else "shared",
+        "timing": _timing({record.timing for record in there}),
         "task_version": first.spec.task_version,
         "method_version": first.spec.method_version,
     }
+
+
+def _timing(timings: Collection[str]) -> str:
+    """What the runs of a row have in common: "shared stacked:5", or of several "shared" and "stacked" as some were."""
+    if len(timings) == 1:
+        return next(iter(timings))
+    words = [word.partition(":")[0] for timing in timings for word in timing.split()]
+    return ("shared" if "shared" in words else "alone") + (" stacked" if "stacked" in words else "")
 
 
 def _seed(record: Record) -> Seed:

@@ -7,9 +7,9 @@ evaluates what is yielded off the clock, and never stops a method because it has
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
@@ -168,6 +168,37 @@ class Candidate:
 
 
 Run = Callable[..., Generator[Candidate, None, None]]
+Check = Callable[[int, int, Mapping[str, Any]], None]
+
+
+class Trainee(Protocol):
+    """One of several runs that are trained side by side: what the method's ``run`` does, cut where the training is."""
+
+    @property
+    def fits(self) -> Hashable:
+        """Equal for those that may go side by side."""
+        ...
+
+    def answer(self, point: Any) -> tuple[Candidate, bool]:
+        """What is answered at a point of the training, and whether that is the end."""
+        ...
+
+
+@dataclass(frozen=True)
+class Stacking:
+    """How runs of one method are trained side by side, in one batch.
+
+    Attributes:
+        prepare: ``prepare(problem, rng, **parameters)``, one run up to its training, from which on it may keep to its
+            own clock again at each point; None, or whatever it raises: this run goes by itself.
+        train: points of the training by run, 0 to k - 1, of runs that fit together; the last of a run is one at which
+            it answers that it has ended. What it raises ends no run: those not ended then go by themselves.
+        warm: what a fresh process must do once, on that device, before the clock starts.
+    """
+
+    prepare: Callable[..., Trainee | None]
+    train: Callable[[Sequence[Any]], Generator[Mapping[int, Any], None, None]]
+    warm: Callable[[str], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -179,11 +210,16 @@ class Method:
         run: ``run(problem, budget, rng, **parameters)``, a generator of candidates.
         work: its default work budget by unit.
         imports: modules that a worker loads before the clock starts.
-        warm: called once a worker before the clock starts, for what a fresh process must do once (JIT, thread pools).
+        warm: called once a worker before the clock starts, for what a fresh process must do once (JIT, thread pools,
+            a GPU's context); told the device where it has a parameter of that name.
         trains: whether its trace is a training run, where ``solved`` asks for an exact suffix of a tenth of the run.
         online: whether its candidates go on learning (``Candidate.online``): then its code begins with a run that has
             seen no example.
         about: one line, from the docstring.
+        check: told the carrier's size, the arity and the parameters given, before anything runs.
+        gpu: whether it computes on the problem's device, as one of family "nets" does unless it says that it does not;
+            others are only ever given the CPU.
+        stacking: how its runs are trained side by side; None where they can't be.
     """
 
     name: str
@@ -192,10 +228,13 @@ class Method:
     run: Run
     work: Mapping[str, float]
     imports: tuple[str, ...]
-    warm: Callable[[], None] | None
+    warm: Callable[..., None] | None
     trains: bool
     online: bool
     about: str
+    check: Check | None = None
+    gpu: bool = False
+    stacking: Stacking | None = None
 
 
 def method(
@@ -205,9 +244,11 @@ def method(
     family: str,
     work: Mapping[str, float] | None = None,
     imports: tuple[str, ...] = (),
-    warm: Callable[[], None] | None = None,
+    warm: Callable[..., None] | None = None,
     trains: bool = False,
     online: bool = False,
+    check: Check | None = None,
+    gpu: bool | None = None,
 ) -> Callable[[Run], Method]:
     """Declare a method.
 
@@ -219,11 +260,14 @@ def method(
         ...     yield Candidate(predict=lambda: np.full(len(problem.domain), label))
 
     Parameters of the function beyond (problem, budget, rng) are the method's options, with annotated defaults:
-    ``--methods constant:h=256`` passes h=256.
+    ``--methods constant:h=256`` passes h=256. What a number may be stands in its annotation,
+    ``h: Annotated[int, Range(least=1)] = 128`` (bench.parameters); ``check`` raises a ValueError, of one line, for
+    parameters that do not go together or with the carrier's size and the arity. Both refuse before anything runs.
     """
 
     def declare(run: Run) -> Method:
         about = (run.__doc__ or "").strip().partition("\n")[0]
-        return Method(name, version, family, run, dict(work or {}), imports, warm, trains, online, about)
+        on_gpu = family == "nets" if gpu is None else gpu
+        return Method(name, version, family, run, dict(work or {}), imports, warm, trains, online, about, check, on_gpu)
 
     return declare

@@ -3,48 +3,138 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 import numpy as np
 
 from bench.errors import UserError
-from bench.method import Budget, Candidate, Inapplicable, Method, Problem, method
+from bench.method import Budget, Candidate, Check, Inapplicable, Method, Problem, Stacking, method
+from bench.parameters import Range
 from bench.reading import Reader
 from synth.carrier import Residues
 
 if TYPE_CHECKING:
     from nets.models import Architecture
+    from nets.train import Checkpoint, Diverged
 
-IMPORTS = ("nets.train", "nets.law", "nets.faithful", "nets.bilinear", "nets.transformer", "synth.closed_forms")
+IMPORTS = (
+    "nets.train",
+    "nets.stacked",
+    "nets.law",
+    "nets.faithful",
+    "nets.bilinear",
+    "nets.transformer",
+    "synth.closed_forms",
+)
 WATCHED = 1 << 15  # cells whose answers must settle
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a user may set; 0 and -1 leave it to the recipe.
+    """What a user may set; None leaves it to the recipe.
 
     ``tables``: "shared", one for all inputs, or "separate"; "auto" shares where mirrored examples have equal labels.
     """
 
     architecture: str
     recipe: str
-    rate: float = 0.0
-    decay: float = -1.0
-    steps: int = 0
-    options: Mapping[str, int | float] = field(default_factory=dict[str, int | float])
+    rate: float | None = None
+    decay: float | None = None
+    steps: int | None = None
+    options: Mapping[str, int | float | None] = field(default_factory=dict[str, int | float | None])
     tables: str = "auto"
 
-    def __post_init__(self) -> None:
-        if self.decay < 0 and self.decay != -1:
-            raise ValueError(
-                f"{self.architecture}: wd must not be negative, or -1 for the recipe's, got {self.decay:g}"
-            )
-        for name, value in {"lr": self.rate, "steps": self.steps, **self.options}.items():
-            if value < 0:
-                raise ValueError(f"{self.architecture}: {name} must be positive, or 0 for the recipe's, got {value:g}")
+
+class Training:
+    """One run: its network, recipe and seed, and what is answered at each checkpoint.
+
+    Attributes:
+        network, plan, seed, watched: what is trained, how, from which weights, and whose answers must settle.
+        fits: equal for runs that may be trained side by side.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        rng: np.random.Generator,
+        settings: Settings,
+        *,
+        decoder: bool,
+        kind: type[Architecture] | None = None,
+    ) -> None:
+        """See ``training``; there is at least one example."""
+        import torch
+
+        from nets.models import architecture
+        from nets.recipes import recipe, symmetric, widths, worth
+        from nets.stacked import fits
+
+        torch.set_num_threads(problem.threads)
+        size, cells = problem.carrier.size, problem.domain
+        alike = symmetric(problem.inputs, problem.outputs)
+        if settings.tables != "auto" and alike is not (settings.tables == "shared"):
+            alike = None  # what is asked for is not what the examples suggest: the architecture as it is
+        examples = worth(problem.inputs, size) if alike and settings.recipe == "fast" else problem.n
+        options = widths(settings.architecture, size, problem.arity, examples, settings.recipe, alike)
+        if settings.tables != "auto":
+            options["separate"] = settings.tables == "separate"
+        options |= {k: v for k, v in settings.options.items() if v is not None}
+        build = kind or partial(architecture, settings.architecture)
+        self.problem = problem
+        self.network = build(size, problem.arity, **options)  # pyright: ignore[reportArgumentType]
+        changes = {"rate": settings.rate, "decay": settings.decay, "steps": settings.steps}
+        changes = {k: v for k, v in changes.items() if v is not None}
+        self.plan = recipe(settings.recipe, self.network, examples, **changes)
+        self.watched = cells[:: -(-len(cells) // WATCHED)]
+        self.seed = int(rng.integers(2**31))
+        self.fits: Hashable = fits(self.network, self.plan, problem.n), problem.noise, problem.device
+        self._reader, self._decoder = Reader(problem, rng), decoder
+
+    def alone(self) -> Generator[Checkpoint | Diverged, None, None]:
+        """Its checkpoints, and where the loss is no longer a number, at the end that."""
+        from nets.train import Diverged, train
+
+        problem = self.problem
+        try:
+            yield from train(
+                self.network, problem.inputs, problem.outputs, self.plan, self.seed,
+                watched=self.watched, noise=problem.noise, device=problem.device,
+            )  # fmt: skip
+        except Diverged as reason:
+            yield reason
+
+    def answer(self, point: Checkpoint | Diverged) -> tuple[Candidate, bool]:
+        """What is answered at a checkpoint, and whether that is the end."""
+        if isinstance(point, Exception):
+            common, cells = int(np.bincount(self.problem.outputs).argmax()), len(self.problem.domain)
+            return Candidate(
+                predict=lambda: np.full(cells, common), work=self._reader.work,
+                notes={"cause": f"diverged: {point}"}, extraction_seconds=self._reader.seconds,
+            ), True  # fmt: skip
+        if self._decoder:
+            candidate, ended = self._reader.decode(point)
+        else:
+            candidate, ended = self._reader.show(point), point.final
+        if not ended:
+            return candidate, False
+        network = self.network
+        shape = {x.name: float(getattr(network, x.name)) for x in fields(network) if x.name not in ("size", "arity")}
+        return replace(candidate, notes={**candidate.notes, **shape}), True
+
+
+def side_by_side(trainings: Sequence[Training]) -> Generator[Mapping[int, Checkpoint | Diverged], None, None]:
+    """The checkpoints of runs that fit together, by place, from one training of them all."""
+    from nets.stacked import train_many
+
+    first = trainings[0]
+    problems = [x.problem for x in trainings]
+    return train_many(
+        first.network, [x.inputs for x in problems], [x.outputs for x in problems], [x.plan for x in trainings],
+        [x.seed for x in trainings], watched=first.watched, noise=first.problem.noise, device=first.problem.device,
+    )  # fmt: skip
 
 
 def training(
@@ -64,61 +154,24 @@ def training(
             the network answers, and a program is shown only when it is this very checkpoint's own.
         kind: a user's own architecture; None for the one that the settings name.
     """
-    import torch
-
-    from nets.models import architecture
-    from nets.recipes import recipe, symmetric, widths, worth
-    from nets.train import Diverged, train
-
     if problem.n == 0:
         return
-    torch.set_num_threads(problem.threads)
-    size, cells = problem.carrier.size, problem.domain
-    alike = symmetric(problem.inputs, problem.outputs)
-    if settings.tables != "auto" and alike is not (settings.tables == "shared"):
-        alike = None  # what is asked for is not what the examples suggest: the architecture as it is
-    examples = worth(problem.inputs, size) if alike and settings.recipe == "fast" else problem.n
-    options = widths(settings.architecture, size, problem.arity, examples, settings.recipe, alike)
-    if settings.tables != "auto":
-        options["separate"] = settings.tables == "separate"
-    options |= {k: v for k, v in settings.options.items() if v > 0 or kind is not None}
-    build = kind or partial(architecture, settings.architecture)
-    network = build(size, problem.arity, **options)  # pyright: ignore[reportArgumentType]
-    changes: dict[str, Any] = {}
-    if settings.rate > 0:
-        changes["rate"] = settings.rate
-    if settings.decay >= 0:
-        changes["decay"] = settings.decay
-    if settings.steps > 0:
-        changes["steps"] = settings.steps
-    plan = recipe(settings.recipe, network, examples, **changes)
-    watched = cells[:: -(-len(cells) // WATCHED)]
-    seed = int(rng.integers(2**31))
-    run = train(
-        network, problem.inputs, problem.outputs, plan, seed,
-        watched=watched, noise=problem.noise, device=problem.device,
-    )  # fmt: skip
-    reader = Reader(problem, rng)
-    shape = {x.name: float(getattr(network, x.name)) for x in fields(network) if x.name not in ("size", "arity")}
-    try:
-        for point in run:
-            if decoder:
-                candidate, ended = reader.decode(point)
-            else:
-                candidate, ended = reader.show(point), point.final
-            yield replace(candidate, notes={**candidate.notes, **shape}) if ended else candidate
-            if ended:
-                return
-    except Diverged as reason:
-        common = int(np.bincount(problem.outputs).argmax())
-        yield Candidate(
-            predict=lambda: np.full(len(cells), common), work=reader.work, notes={"cause": f"diverged: {reason}"},
-            extraction_seconds=reader.seconds,
-        )  # fmt: skip
+    run = Training(problem, rng, settings, decoder=decoder, kind=kind)
+    for point in run.alone():
+        candidate, ended = run.answer(point)
+        yield candidate
+        if ended:
+            return
 
 
 def trained(
-    name: str, settings: Callable[..., Settings], about: str, *, architecture: str, decoder: bool = False
+    name: str,
+    settings: Callable[..., Settings],
+    about: str,
+    *,
+    architecture: str,
+    decoder: bool = False,
+    check: Check | None = None,
 ) -> Method:
     """A built-in network as a method: the row of the network itself, or of its decoder.
 
@@ -126,6 +179,7 @@ def trained(
         settings: its parameters after the first, the problem, are the method's.
         architecture: which network, for what a worker imports and warms up.
         decoder: see ``training``.
+        check: of parameters that must go together, see ``bench.method.method``.
     """
 
     def run(
@@ -133,12 +187,19 @@ def trained(
     ) -> Generator[Candidate, None, None]:
         yield from training(problem, budget, rng, settings(problem, **given), decoder=decoder)
 
+    def prepare(problem: Problem, rng: np.random.Generator, **given: Any) -> Training | None:
+        return Training(problem, rng, settings(problem, **given), decoder=decoder) if problem.n else None
+
     plain = inspect.signature(run, eval_str=True, globals=globals())
     own = list(inspect.signature(settings, eval_str=True).parameters.values())[1:]
     _take(run, [x for x in plain.parameters.values() if x.kind is not x.VAR_KEYWORD] + own)
     imports = (*IMPORTS, *(x for x in (f"nets.{architecture}",) if x not in IMPORTS))
-    declare = method(name, version=1, family="nets", imports=imports, warm=lambda: warm(architecture), trains=True)
-    return replace(declare(run), about=about)
+    declare = method(name, version=1, family="nets", imports=imports, warm=partial(warm, architecture), trains=True)
+    return replace(declare(run), about=about, check=check, gpu=True, stacking=_stacking(prepare, architecture))
+
+
+def _stacking(prepare: Callable[..., Training | None], architecture: str) -> Stacking:
+    return Stacking(prepare, side_by_side, partial(warm, architecture, stacked=True))
 
 
 def _take(run: Any, parameters: Sequence[inspect.Parameter]) -> None:
@@ -161,36 +222,53 @@ def of_architecture(name: str, kind: type) -> Method:
     if taken := [x.name for x in own if x.name in known]:
         raise UserError(f"{name}: its field {taken[0]} has the name of a setting of the recipe; call it otherwise")
 
+    def settings(problem: Problem, recipe: str = "fast", **given: Any) -> Settings:
+        if problem.arity not in kind.arities:
+            raise Inapplicable(f"{name} takes {kind.arities[0]} to {kind.arities[-1]} inputs, not {problem.arity}")
+        options = {x.name: given.get(x.name, x.default) for x in own if x.name in given or x.default is not MISSING}
+        return Settings(name, recipe, given.get("lr"), given.get("wd"), given.get("steps"), options)
+
     def run(
         problem: Problem,
         budget: Budget,
         rng: np.random.Generator,
         recipe: Literal["fast", "delayed"] = "fast",
-        lr: float = 0.0,
-        wd: float = -1.0,
-        steps: int = 0,
+        lr: Annotated[float | None, Range(above=0)] = None,
+        wd: Annotated[float | None, Range(least=0)] = None,
+        steps: Annotated[int | None, Range(least=1)] = None,
         **options: int | float,
     ) -> Generator[Candidate, None, None]:
-        if problem.arity not in kind.arities:
-            raise Inapplicable(f"{name} takes {kind.arities[0]} to {kind.arities[-1]} inputs, not {problem.arity}")
-        given = {x.name: x.default for x in own if x.default is not MISSING} | options
-        settings = Settings(name, recipe, lr, wd, steps, given)
-        yield from training(problem, budget, rng, settings, decoder=False, kind=kind)
+        given = settings(problem, recipe=recipe, lr=lr, wd=wd, steps=steps, **options)
+        yield from training(problem, budget, rng, given, decoder=False, kind=kind)
+
+    def prepare(problem: Problem, rng: np.random.Generator, **given: Any) -> Training | None:
+        return Training(problem, rng, settings(problem, **given), decoder=False, kind=kind) if problem.n else None
 
     plain = inspect.signature(run, eval_str=True, globals=globals())
     parameters = [x for x in plain.parameters.values() if x.kind is not x.VAR_KEYWORD]
-    hints = get_type_hints(kind)
+    hints = get_type_hints(kind, include_extras=True)
     for x in own:
         default = inspect.Parameter.empty if x.default is MISSING else x.default
         parameters.append(
             inspect.Parameter(x.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=hints[x.name])
         )
     _take(run, parameters)
+
+    def check(size: int, arity: int, given: Mapping[str, Any]) -> None:
+        from bench.casting import tried
+
+        if arity in kind.arities:  # else its row says ``inapplicable``
+            tried(kind, size, arity, {k: v for k, v in given.items() if k not in known}, name)
+
     about = (kind.__doc__ or "").strip().partition("\n")[0]
-    return replace(method(name, version=1, family="user", imports=IMPORTS, trains=True)(run), about=about)
+    first_calls = partial(warm, "bilinear")  # of torch and of the device: nothing is known of the user's own
+    declare = method(
+        name, version=1, family="user", imports=IMPORTS, warm=first_calls, trains=True, check=check, gpu=True
+    )
+    return replace(declare(run), about=about, stacking=_stacking(prepare, "bilinear"))
 
 
-def warm(architecture: str) -> None:
+def warm(architecture: str, device: str = "cpu", *, stacked: bool = False) -> None:
     """Once a process: a tiny training with its law read, so that no run pays for thread pools and first calls."""
     from synth.language import default_language
 
@@ -199,8 +277,17 @@ def warm(architecture: str) -> None:
     shuffled = grid[np.random.default_rng(0).permutation(len(grid))]
     inputs = shuffled[:80]
     carrier = Residues(p)
-    problem = Problem(carrier, 2, inputs, inputs.sum(axis=1) % p, grid, default_language(carrier, 2))
-    settings = Settings(architecture, "fast", steps=30)
-    for candidate in training(problem, Budget(), np.random.default_rng(0), settings, decoder=False):
-        if candidate.predict is not None:
-            candidate.predict()
+    language = default_language(carrier, 2)
+    problem = Problem(carrier, 2, inputs, inputs.sum(axis=1) % p, grid, language, device=device)
+    rng, settings = np.random.default_rng(0), Settings(architecture, "fast", steps=30)
+    if not stacked:
+        for candidate in training(problem, Budget(), rng, settings, decoder=False):
+            if candidate.predict is not None:
+                candidate.predict()
+        return
+    runs = [Training(problem, rng, settings, decoder=False) for _ in range(2)]
+    for points in side_by_side(runs):
+        for i, point in points.items():
+            candidate, _ = runs[i].answer(point)
+            if candidate.predict is not None:
+                candidate.predict()

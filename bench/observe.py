@@ -6,8 +6,8 @@ import faulthandler
 import math
 import resource
 import time
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Generator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -63,23 +63,42 @@ class Observation:
     def follow(self, run: Generator[Candidate, None, None], budget: Budget) -> Ending:
         """Advance until the method returns or its time is over; an answer that comes after the time does not count."""
         while True:
-            assert self._stack is not None
-            with _watchdog(budget.seconds_left + GRACE_SECONDS, self._stack):
-                cpu = _cpu_now()
-                budget.resume()
-                try:
-                    candidate = next(run, None)
-                finally:
-                    budget.pause()
-                    self.cpu_seconds += _cpu_now() - cpu
+            with self.clocked(budget):
+                candidate = next(run, None)
             if budget.elapsed > budget.seconds:  # also where the method saw its time out and returned
                 run.close()
                 return "timeout"
             if candidate is None:
                 return "returned"
-            clock = time.perf_counter()
-            self._note(candidate, budget.elapsed)
-            self.verify_seconds += time.perf_counter() - clock
+            self.note(candidate, budget.elapsed)
+
+    @contextmanager
+    def clocked(self, budget: Budget) -> Generator[None]:
+        """What happens meanwhile is the run's own time; a call stuck in C is ended from outside the interpreter."""
+        assert self._stack is not None
+        with _watchdog(budget.seconds_left + GRACE_SECONDS, self._stack), self.charged(budget):
+            yield
+
+    @contextmanager
+    def charged(self, budget: Budget) -> Generator[None]:
+        """What happens meanwhile is the run's time, be it its own or that of a batch which it is part of."""
+        cpu = _cpu_now()
+        budget.resume()
+        try:
+            yield
+        finally:
+            budget.pause()
+            self.cpu_seconds += _cpu_now() - cpu
+
+    def note(self, candidate: Candidate, elapsed: float) -> None:
+        """Take a candidate into the trace, with what it is worth; off the clock.
+
+        Raises:
+            TypeError: it can't be evaluated, or says of itself what can't be.
+        """
+        clock = time.perf_counter()
+        self._note(candidate, elapsed)
+        self.verify_seconds += time.perf_counter() - clock
 
     def _note(self, candidate: Candidate, elapsed: float) -> None:
         _require_sound(candidate, elapsed)
@@ -181,6 +200,20 @@ def _cpu_now() -> float:
     """CPU seconds of this process and of the children it has waited for (an outside solver's)."""
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
     return time.process_time() + children.ru_utime + children.ru_stime
+
+
+@contextmanager
+def clocked_together(runs: Sequence[tuple[Observation, Budget]], stack: IO[str]) -> Generator[None]:
+    """What happens meanwhile is the time of each of these runs, undivided: none of them could have gone on without it.
+
+    Args:
+        stack: where a call that is stuck in C is told of, for all of them.
+    """
+    left = max(budget.seconds_left for _, budget in runs)
+    with ExitStack() as charged, _watchdog(left + GRACE_SECONDS * len(runs), stack):
+        for watch, budget in runs:
+            charged.enter_context(watch.charged(budget))
+        yield
 
 
 @contextmanager

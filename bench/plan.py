@@ -11,6 +11,8 @@ from pathlib import Path
 
 from bench.errors import UserError, nearest
 from bench.languages import load_language
+from bench.method import Check
+from bench.parameters import Value
 from bench.record import Outcome, RunSpec
 from bench.registry import LoadedTask, list_methods, load_method, load_task
 from bench.schedule import Chain, default_grid
@@ -26,6 +28,7 @@ MOST_PROCESSES = 1024  # of jobs and of threads: beyond, a slip of the finger
 SPLITS = ("cells", "pairs")
 CODELENGTHS = ("blocks", "full")
 DEVICES = ("auto", "cpu", "cuda")
+STACKS = ("auto", "on", "off")
 RETRYABLE = tuple(x.value for x in Outcome)
 
 
@@ -68,6 +71,7 @@ def plan(
     memory_mib: int = DEFAULT_MEMORY_MIB,
     threads: int = 1,
     device: str = "auto",
+    stack: str = "auto",
     noise: float = 0.0,
     split: str = "cells",
     codelength: str = "blocks",
@@ -88,6 +92,7 @@ def plan(
         raise UserError(f"--noise: expected a probability from 0 up to 1, got {noise:g}")
     _one_of("--split", split, SPLITS)
     _one_of("--device", device, DEVICES)
+    _one_of("--stack", stack, STACKS)
     _one_of("--codelength", codelength, CODELENGTHS)
     loaded = load_task(task, dict(task_flags))
     carrier, cells = loaded.task.carrier, len(loaded.task.domain)
@@ -97,6 +102,10 @@ def plan(
     chains: list[Chain] = []
     for ref in _expanded(methods):
         method, params, source = load_method(ref)
+        if method.check is not None:
+            _checked(ref, method.check, carrier.size, loaded.task.arity, params)
+        where = _device(device) if method.gpu else "cpu"
+        stacked = method.stacking is not None and (where == "cuda" if stack == "auto" else stack == "on")
         specs = [
             (
                 n,
@@ -109,7 +118,7 @@ def plan(
                         cells=cells, language=chosen.name, language_ref=chosen.ref,
                         language_source=chosen.source, n=n, data_seed=seed, method_seed=seed, split=split, noise=noise,
                         seconds=float(seconds), memory_mib=memory_mib, threads=threads,
-                        device=_device(device) if method.family == "nets" else "cpu",
+                        device=where, stack=stacked,
                     )
                     for seed in range(seeds)
                 ],
@@ -124,6 +133,15 @@ def plan(
         chains.append(Chain(label, specs, always=always, trains=method.trains))
     adaptive = not asked and codelength == "blocks"
     return Plan(loaded, chains, Path(out), grid, adaptive, seeds, seconds, noise, split, chosen.name)
+
+
+def _checked(ref: str, check: Check, size: int, arity: int, params: Mapping[str, Value]) -> None:
+    try:
+        check(size, arity, params)
+    except UserError:
+        raise
+    except ValueError as error:
+        raise UserError(f"{ref}: {error}") from None
 
 
 def _expanded(methods: Sequence[str]) -> list[str]:

@@ -38,6 +38,8 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
         n: examples asked for.
         data_seed, method_seed: of the stream, and of the method's own choices.
         seconds, memory_mib: the backstops.
+        stack: whether it may be trained side by side with runs of other seeds: its sums are then rounded otherwise, and
+            its seconds are the batch's. How many there were depends on what was on disk already, and is the record's.
     """
 
     task_ref: str
@@ -66,6 +68,7 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
     memory_mib: int = 2048
     threads: int = 1
     device: str = "cpu"
+    stack: bool = False
     verifier_version: int = VERIFIER_VERSION
 
     @property
@@ -75,6 +78,8 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
         del identity["task_ref"], identity["method_ref"], identity["language_ref"]
         if not self.language_source:
             del identity["language_source"]
+        if not self.stack:
+            del identity["stack"]
         identity["seconds"], identity["noise"] = float(self.seconds), float(self.noise)
         return hashlib.sha256(msgspec.json.encode(identity, order="sorted")).hexdigest()[:16]
 

@@ -56,6 +56,7 @@ def run(
     jobs: int | None = None,
     threads: int = 1,
     device: str = "auto",
+    stack: str = "auto",
     noise: float = 0.0,
     split: str = "cells",
     codelength: str = "blocks",
@@ -75,6 +76,7 @@ def run(
         seeds: pairs (data seed i, method seed i) for i below it.
         seconds, memory_mib: the backstops of one run.
         jobs: runs at a time; the number of cores when None.
+        stack: whether the seeds of one size are trained side by side: "auto" (on cuda), "on" or "off".
         codelength: "full" runs every size of the default grid, so that every block of a code is its own run's.
         out: results folder; finished runs found there are not run again, unless ``fresh``, or their outcome is in
             ``retry``.
@@ -93,8 +95,8 @@ def run(
     refs = _split("methods", [methods]) if isinstance(methods, str) and methods else methods
     made = plan(
         task, as_flags(task_parameters), methods=refs, examples=examples, fractions=fractions, seeds=seeds,
-        seconds=seconds, memory_mib=memory_mib, threads=threads, device=device, noise=noise, split=split,
-        codelength=codelength, language=language, out=out,
+        seconds=seconds, memory_mib=memory_mib, threads=threads, device=device, stack=stack, noise=noise,
+        split=split, codelength=codelength, language=language, out=out,
     )  # fmt: skip
     records = _perform(made, jobs=jobs, threads=threads, fresh=fresh, retry=retry, quiet=True)
     tables = boards(records, load=Store(made.folder).load_code)
@@ -203,6 +205,7 @@ def command(
     jobs: int | None = None,
     threads: int = 1,
     device: str = "auto",
+    stack: str = "auto",
     noise: float = 0.0,
     split: str = "cells",
     codelength: str = "blocks",
@@ -228,6 +231,7 @@ def command(
         jobs: Runs at a time. Default: one a core.
         threads: Threads of one run.
         device: For networks: auto, cpu or cuda.
+        stack: Whether networks of one size are trained side by side, all seeds in one batch: auto (on cuda), on or off.
         noise: Probability that a label is wrong; scores stay on clean labels.
         split: cells, or pairs: (a, b) and (b, a) stay on one side.
         codelength: blocks codes with the sizes that run anyway; full runs every size of the default grid.
@@ -252,8 +256,8 @@ def command(
         task, {name.replace("-", "_"): value for name, value in task_flags.items()},
         methods=_split("methods", methods), examples=_split("examples", examples),
         fractions=_split("fractions", fractions), seeds=seeds, seconds=seconds,
-        memory_mib=memory_mib, threads=threads, device=device, noise=noise, split=split,
-        codelength=codelength, language=language, out=out,
+        memory_mib=memory_mib, threads=threads, device=device, stack=stack, noise=noise,
+        split=split, codelength=codelength, language=language, out=out,
     )  # fmt: skip
     from bench.console import Terminal
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Collection, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -14,7 +14,8 @@ from pebble import ProcessExpired, ProcessPool
 from bench import worker
 from bench.execute import execute
 from bench.record import Outcome, Record, RunSpec, one_line
-from bench.remains import record_of_remains
+from bench.remains import WATCHDOG_MARK, record_of_remains
+from bench.stack import MOST_STACKED, execute_stack
 from bench.store import Store
 
 FRACTIONS = (0.8, 0.5, 0.3, 0.2, 0.1, 0.05)
@@ -109,8 +110,9 @@ def run_chains(
 
     jobs = min(jobs, sum(len(specs) for chain in chains for _, specs in chain.specs))
     pool: ProcessPool | None = None
-    flying: dict[Future[Any], tuple[Chain, RunSpec, int]] = {}
+    flying: dict[Future[Any], tuple[Chain, list[tuple[RunSpec, int]]]] = {}
     submitted: set[str] = set()
+    apart: set[str] = set()  # runs of a batch whose process died: by themselves, then, and the guilty one is found
     longest_first = sorted(chains, key=lambda chain: not chain.trains)
     timing = "alone" if jobs == 1 else "shared"
     try:
@@ -123,28 +125,30 @@ def run_chains(
                     submitted.add(reused[0].run_id)
                     chain.take(reused[1])
                     yield chain, reused[1], True
-                for spec in waiting:
+                for specs in _batches(waiting, apart):
                     if len(flying) >= jobs:
                         break
                     pool = pool or ProcessPool(
                         max_workers=jobs, initializer=worker.start, initargs=[threads], context=worker.WorkerContext()
                     )
-                    submitted.add(spec.run_id)
-                    future: Future[Any] = pool.schedule(
-                        execute,
-                        args=[msgspec.json.encode(spec), str(store.folder), timing],
-                        timeout=STARTUP_SECONDS + 2 * spec.seconds,
-                    )
-                    flying[future] = chain, spec, _written(store, spec)
+                    submitted.update(spec.run_id for spec in specs)
+                    before = [(spec, _written(store, spec)) for spec in specs]
+                    flying[_submit(pool, specs, store, timing)] = chain, before
             if not flying:
                 return
             # Waking up now and then lets Python handle a Ctrl-C that arrives while the wait is inside a lock.
             finished, _ = wait(flying, timeout=0.5, return_when=FIRST_COMPLETED)
             for future in finished:
-                chain, spec, before = flying.pop(future)
-                record = _collect(future, spec, store, before, chain.trains, timing)
-                chain.take(record)
-                yield chain, record, False
+                chain, before = flying.pop(future)
+                lost = _lost(future, before, store)
+                apart |= lost
+                submitted -= lost
+                how = timing if len(before) == 1 else f"{timing} stacked:{len(before)}"
+                for spec, written in before:
+                    if spec.run_id not in lost:
+                        record = _collect(future, spec, store, written, chain.trains, how)
+                        chain.take(record)
+                        yield chain, record, False
     finally:
         if pool is not None:
             if flying:
@@ -153,8 +157,61 @@ def run_chains(
                 pool.close()
             with suppress(TimeoutError):
                 pool.join(timeout=10)
-            for _, spec, _ in flying.values():
-                store.trace_path(spec.run_id).with_suffix(".stack").unlink(missing_ok=True)
+            for _, before in flying.values():
+                _tidy(store, [spec for spec, _ in before])
+
+
+def _batches(waiting: Sequence[RunSpec], apart: Collection[str]) -> Iterator[list[RunSpec]]:
+    """Each run by itself, or those of one size side by side where they may be."""
+    batch: list[RunSpec] = []
+    for spec in waiting:
+        joins = spec.stack and spec.run_id not in apart
+        if batch and not (joins and spec.n == batch[0].n and len(batch) < MOST_STACKED):
+            yield batch
+            batch = []
+        if joins:
+            batch.append(spec)
+        else:
+            yield [spec]
+    if batch:
+        yield batch
+
+
+def _submit(pool: ProcessPool, specs: Sequence[RunSpec], store: Store, timing: str) -> Future[Any]:
+    encoded, folder = [msgspec.json.encode(spec) for spec in specs], str(store.folder)
+    seconds = (STARTUP_SECONDS + 2 * specs[0].seconds) * len(specs)
+    if len(specs) == 1:
+        return pool.schedule(execute, args=[encoded[0], folder, timing], timeout=seconds)
+    # Twice: should the batch break, they still run one after the other.
+    return pool.schedule(execute_stack, args=[encoded, folder, timing], timeout=2 * seconds)
+
+
+def _lost(future: Future[Any], before: Sequence[tuple[RunSpec, int]], store: Store) -> set[str]:
+    """Ids of those that a batch's dead process took with it: they are to run again, by themselves.
+
+    Where the batch itself did not come back in time, it is their time that was over: then none is.
+    """
+    if len(before) == 1 or future.cancelled() or future.exception() is None:
+        return set()
+    specs = [spec for spec, _ in before]
+    batch = store.batch_path(specs[0].run_id)
+    stuck = batch.read_text(errors="replace") if batch.is_file() else ""
+    batch.unlink(missing_ok=True)
+    missing = {spec.run_id for spec, written in before if _written(store, spec) == written}
+    if stuck.startswith(WATCHDOG_MARK):
+        for run_id in missing:
+            store.trace_path(run_id).with_suffix(".stack").write_text(stuck)
+        return set()
+    stacks = {run_id: store.trace_path(run_id).with_suffix(".stack") for run_id in missing}
+    guilty = {x for x, path in stacks.items() if path.is_file() and path.read_text(errors="replace")}
+    return missing - guilty
+
+
+def _tidy(store: Store, specs: Sequence[RunSpec]) -> None:
+    """Take away what runs that were stopped in the middle had open."""
+    store.batch_path(specs[0].run_id).unlink(missing_ok=True)
+    for spec in specs:
+        store.trace_path(spec.run_id).with_suffix(".stack").unlink(missing_ok=True)
 
 
 def _written(store: Store, spec: RunSpec) -> int:

@@ -56,6 +56,10 @@ class Store:
     def trace_path(self, run_id: str) -> Path:
         return self.runs / f"{run_id}.trace.jsonl"
 
+    def batch_path(self, run_id: str) -> Path:
+        """Where a batch of runs, of which this is the first, says that it is stuck."""
+        return self.runs / f"{run_id}.batch.stack"
+
     def weights_path(self, run_id: str) -> Path:
         return self.runs / f"{run_id}.npz"
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from typing import Annotated
 
 import numpy as np
 
 from bench.method import Budget, Candidate, Inapplicable, Problem, method
+from bench.parameters import Range
 
 IMPORTS = ("nets.rfm", "scipy.linalg")
 
@@ -20,14 +22,14 @@ def _warm() -> None:
         pass
 
 
-@method("rfm", version=1, family="nets", imports=IMPORTS, warm=_warm, trains=True)
+@method("rfm", version=1, family="nets", imports=IMPORTS, warm=_warm, trains=True, gpu=False)
 def rfm(
     problem: Problem,
     budget: Budget,
     rng: np.random.Generator,
-    rounds: int = 60,
-    ridge: float = 1e-4,
-    power: float = 0.7,
+    rounds: Annotated[int, Range(least=1)] = 60,
+    ridge: Annotated[float, Range(above=0)] = 1e-4,
+    power: Annotated[float, Range(above=0)] = 0.7,
 ) -> Generator[Candidate, None, None]:
     """Kernel regression whose metric is learned from the fit's own gradients (AGOP), round by round."""
     from nets.rfm import bytes_needed
@@ -35,8 +37,6 @@ def rfm(
 
     if problem.n == 0:
         return
-    if rounds < 1 or ridge <= 0 or power <= 0:
-        raise ValueError(f"rfm: rounds, ridge and power must be positive, got {rounds}, {ridge:g} and {power:g}")
     size, cells = problem.carrier.size, problem.domain
     if (needed := bytes_needed(problem.n, size, problem.arity)) > budget.memory_mib << 20:
         raise Inapplicable(

@@ -1,0 +1,197 @@
+"""Runs trained side by side: each has the record that it would have alone, whatever becomes of the others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+
+from bench.execute import execute
+from bench.leaderboard import boards
+from bench.plan import plan
+from bench.record import Outcome, Record
+from bench.schedule import run_chains
+from bench.stack import execute_stack
+from bench.store import Store
+
+METHODS = Path(__file__).with_name("helpers_stack.py")
+HELD = "alone stacked:3"
+
+
+def go(tmp_path: Path, ref: str, *, fresh: bool = False, **arguments: Any) -> list[tuple[Record, bool]]:
+    """Records of the seeds in their order, and whether they were found on disk."""
+    given = {"seeds": 3, "seconds": 5.0, "examples": [60], "stack": "on", "out": tmp_path, "p": 11, **arguments}
+    made = plan("modadd", {"p": str(given.pop("p"))}, methods=[ref], **given)
+    store = Store(made.folder)
+    store.create()
+    found = [(r, reused) for _, r, reused in run_chains(made.chains, store, jobs=1, threads=1, fresh=fresh)]
+    assert not list(store.runs.glob("*.stack"))
+    assert not list(store.runs.glob("*.part"))
+    return sorted(found, key=lambda x: x[0].spec.method_seed)
+
+
+def told(tmp_path: Path, fate: str, **arguments: Any) -> list[Record]:
+    return [record for record, _ in go(tmp_path, f"{METHODS}:{fate}", **arguments)]
+
+
+def test_each_run_has_a_record_of_its_own(tmp_path: Path) -> None:
+    for record in told(tmp_path, "plain"):
+        store = Store(tmp_path / "modadd-p11")
+        assert record.outcome is Outcome.SOLVED
+        assert record.timing == HELD
+        assert record.notes == {"seed": float(record.spec.method_seed)}
+        assert [x.exact for x in record.trace] == [False, True, True, True]
+        lines = store.trace_path(record.run_id).read_bytes().splitlines()
+        assert [msgspec.json.decode(x)["work"]["points"] for x in lines] == [1, 2, 3, 4]
+        assert np.load(store.weights_path(record.run_id))["seed"] == record.spec.method_seed
+        assert store.load(record.run_id) == record
+
+
+@pytest.mark.parametrize(
+    ("fate", "outcome", "reason"),
+    [
+        ("breaks", Outcome.ERROR, "ZeroDivisionError: on purpose"),
+        ("leaves", Outcome.ERROR, "SystemExit: 3"),
+        ("hungry", Outcome.MEMOUT, ""),
+        ("cannot", Outcome.INAPPLICABLE, "not this one"),
+        ("yields_42", Outcome.ERROR, "yielded a int"),
+        ("ends", Outcome.SOLVED, ""),
+    ],
+)
+def test_what_becomes_of_one_run_is_its_own_affair(tmp_path: Path, fate: str, outcome: Outcome, reason: str) -> None:
+    one, other, another = told(tmp_path, fate)
+    assert (other.outcome, reason in other.reason, other.timing) == (outcome, True, HELD)
+    assert len(other.trace) == (3 if fate == "ends" else 2)
+    for record in (one, another):
+        assert (record.outcome, len(record.trace), record.timing) == (Outcome.SOLVED, 4, HELD)
+
+
+def test_who_does_not_fit_goes_alone_and_the_record_says_why(tmp_path: Path) -> None:
+    for fate, outcome, why in (
+        ("odd", Outcome.SOLVED, "no: it fits no other run"),
+        ("refuses", Outcome.INAPPLICABLE, "no: Inapplicable: it can't be prepared"),
+    ):
+        one, other, another = told(tmp_path, fate)
+        assert (other.outcome, other.timing, other.notes["stacked"]) == (outcome, "alone", why)
+        assert one.timing == another.timing == "alone stacked:2"
+
+
+def test_a_batch_that_breaks_breaks_no_run(tmp_path: Path) -> None:
+    for record in told(tmp_path, "batch_breaks"):
+        assert (record.outcome, record.timing, len(record.trace)) == (Outcome.SOLVED, "alone", 4)
+        assert record.notes["stacked"] == "no: RuntimeError: the batch is broken"
+
+
+def test_a_batch_whose_process_dies_is_run_one_by_one(tmp_path: Path) -> None:
+    assert [(x.outcome, x.timing) for x in told(tmp_path, "batch_dies")] == [(Outcome.SOLVED, "alone")] * 3
+    one, guilty, another = told(tmp_path, "dies")
+    assert (guilty.outcome, guilty.reason) == (Outcome.ERROR, "the process died with exit code -11")
+    assert one.outcome is another.outcome is Outcome.SOLVED
+
+
+def test_a_batch_that_hangs_is_over_time_and_so_is_a_run_that_does(tmp_path: Path) -> None:
+    for record in told(tmp_path, "batch_hangs", seconds=0.3):
+        assert (record.outcome, record.timing) == (Outcome.TIMEOUT, HELD)
+        assert "outlasted the budget" in record.reason
+        assert len(record.trace) == 2
+    one, guilty, another = told(tmp_path, "hangs", seconds=0.3)
+    assert guilty.outcome is Outcome.TIMEOUT
+    assert one.outcome is another.outcome is Outcome.SOLVED
+
+
+def test_the_batch_is_on_every_clock_whole_and_what_a_run_does_by_itself_on_its_own(tmp_path: Path) -> None:
+    for record in told(tmp_path, "slow"):
+        assert record.seconds >= 0.8
+        assert record.cpu_seconds < 0.4
+    one, other, another = told(tmp_path, "rests")
+    assert other.seconds >= 0.3 > max(one.seconds, another.seconds)
+    late = told(tmp_path, "slow", seconds=0.5)
+    assert [x.outcome for x in late] == [Outcome.TIMEOUT] * 3
+    assert all(x.seconds >= 0.5 for x in late)
+    assert all(len(x.trace) == 2 for x in late)
+
+
+def test_what_is_on_disk_is_not_run_again_and_the_rest_goes_side_by_side(tmp_path: Path) -> None:
+    first = go(tmp_path, f"{METHODS}:plain")
+    Store(tmp_path / "modadd-p11").path(first[0][0].run_id).unlink()
+    Store(tmp_path / "modadd-p11").path(first[2][0].run_id).unlink()
+    again = go(tmp_path, f"{METHODS}:plain")
+    assert [reused for _, reused in again] == [False, True, False]
+    assert [r.timing for r, _ in again] == ["alone stacked:2", HELD, "alone stacked:2"]
+    assert [r.run_id for r, _ in again] == [r.run_id for r, _ in first]
+    assert all(not reused for _, reused in go(tmp_path, f"{METHODS}:plain", fresh=True))
+
+
+def test_side_by_side_is_another_run_than_alone_and_another_row(tmp_path: Path) -> None:
+    stacked, plain = told(tmp_path, "plain"), told(tmp_path, "plain", stack="off")
+    assert {x.run_id for x in stacked}.isdisjoint({x.run_id for x in plain})
+    assert [x.timing for x in plain] == ["alone"] * 3
+    assert [x.run_id for x in told(tmp_path, "plain", stack="auto")] == [x.run_id for x in plain]  # no GPU for it
+    rows = boards([*stacked, *plain])["leaderboard"]
+    assert sorted(row["timing"] for row in rows) == ["alone", HELD]
+    assert [row["seeds"] for row in rows] == [3, 3]
+    lone = told(tmp_path, "plain", seeds=1, examples=[70])
+    assert [x.timing for x in lone] == ["alone"]
+
+
+@pytest.mark.parametrize("ref", ["bilinear", "bilinear+law", "transformer:steps=60"])
+def test_networks_side_by_side_answer_as_they_do_alone(tmp_path: Path, ref: str) -> None:
+    both = [told_by_networks(tmp_path, ref, stack) for stack in ("on", "off")]
+    again = told_by_networks(tmp_path / "again", ref, "on")
+    for one, other, same in zip(*both, again, strict=True):
+        assert one.timing.startswith("alone stacked:")
+        assert other.timing == "alone"
+        assert (one.outcome, one.work, one.verdict, one.notes["cause"]) == (
+            other.outcome, other.work, other.verdict, other.notes["cause"],
+        )  # fmt: skip
+        assert [(x.work, x.program) for x in one.trace] == [(x.work, x.program) for x in other.trace]
+        assert one.notes["train_loss"] == pytest.approx(other.notes["train_loss"], rel=0.02)
+        assert (one.notes, one.code) == (same.notes, same.code)  # to the last bit
+        assert [x.accuracy for x in one.trace] == [x.accuracy for x in same.trace]
+
+
+def told_by_networks(out: Path, ref: str, stack: str) -> list[Record]:
+    """In this process, which has torch already."""
+    made = plan("modadd", {"p": "23"}, methods=[ref], examples=[370], stack=stack, seeds=2, seconds=60.0, out=out)
+    store, encoded = Store(made.folder), [msgspec.json.encode(x) for x in made.chains[0].specs[0][1]]
+    store.create()
+    if stack == "on":
+        execute_stack(encoded, str(made.folder), "alone")
+    else:
+        for spec in encoded:
+            execute(spec, str(made.folder), "alone")
+    records = [store.load(x.run_id) for x in made.chains[0].specs[0][1]]
+    assert all(x is not None for x in records)
+    return [x for x in records if x is not None]
+
+
+def test_networks_that_diverge_have_a_row_each(tmp_path: Path) -> None:
+    for record, _ in go(tmp_path, "transformer:lr=1e30:steps=40"):
+        assert record.timing == HELD
+        assert record.outcome is Outcome.WRONG
+        assert record.notes["cause"].startswith("diverged: transformer: the training loss is")
+
+
+def test_a_users_own_network_goes_side_by_side_where_it_can(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from dataclasses import dataclass\nimport torch\nfrom nets.models import Architecture, normal\n\n"
+        "@dataclass(frozen=True)\nclass Plain(Architecture):\n    h: int = 16\n    name = 'plain'\n\n"
+        "    def start(self, generator):\n"
+        "        return {'U': normal(generator, self.size, self.h, scale=0.2),"
+        " 'W': normal(generator, self.h, self.size, scale=0.2)}\n\n"
+        "    def forward(self, weights, inputs):\n"
+        "        return (weights['U'][inputs[0]] * weights['U'][inputs[1]]) @ weights['W']\n\n"
+        "    def tables(self):\n        return (('U', (0, 1)),)\n\n    def flops(self):\n        return 1.0\n\n\n"
+        "@dataclass(frozen=True)\nclass Looks(Plain):\n    name = 'looks'\n\n"
+        "    def forward(self, weights, inputs):\n"
+        "        return super().forward(weights, inputs) * (2 if float(weights['W'].detach().sum()) > 1e9 else 1)\n"
+    )
+    assert [x.timing for x, _ in go(tmp_path, f"{file}:Plain:steps=20")] == [HELD] * 3
+    for record, _ in go(tmp_path, f"{file}:Looks:steps=20"):  # at its weights, which a batch has many of
+        assert record.timing == "alone"
+        assert record.notes["stacked"].startswith("no: RuntimeError: vmap")
+        assert record.outcome is not Outcome.ERROR
