@@ -170,8 +170,9 @@ class Reader:
         """Whether that can be proved for less than evaluating every input: see nets/wavewise.py."""
         from nets.groups import GroupReading
         from nets.wavewise import certify_by_waves
+        from synth.products import ProductLaw
 
-        if self.reading is None or isinstance(self.reading, GroupReading):
+        if self.reading is None or isinstance(self.reading, GroupReading) or isinstance(self.reading.law, ProductLaw):
             return {}
         found = certify_by_waves(network, self.reading.law)
         return {} if found.cause else {"waves": "holds" if found.holds else "none", "waves_share": found.share}
@@ -182,9 +183,12 @@ class Reader:
         Without a law there is no basis in which weights are few: no code was ever found to be shorter than the labels.
         """
         from nets.groups import GroupReading
+        from synth.products import ProductLaw
 
         problem, reading = self.problem, self.reading
         if reading is None or isinstance(reading, GroupReading) or not reading.accepted:
+            return None
+        if isinstance(reading.law, ProductLaw):  # a code in the bases of its factors is not written
             return None
         basis = reading.law.basis
         if problem.n * problem.carrier.size > MOST_DESCRIBED:
@@ -202,9 +206,12 @@ class Reader:
         from nets.circuit import read_circuit
         from nets.groups import GroupReading
         from nets.law import held_out_sample
+        from synth.products import ProductLaw
 
         if self.reading is None or isinstance(self.reading, GroupReading):
             return {}
+        if isinstance(self.reading.law, ProductLaw):
+            return {"circuit": "none: cosines of several combinations at once are not looked for"}
         cells = held_out_sample(self.held_out, self.problem.carrier.size)
         found = read_circuit(self.reading.law, cells, network.logits(cells))
         return {
@@ -294,7 +301,7 @@ class Reader:
             remove_random=found.remove_random.predict(domain) if found.remove_random else None,
         )
         notes: dict[str, str | float] = {
-            "key_frequencies": " ".join(map(str, found.keys)),
+            "key_frequencies": " ".join(found.names),
             "key_energy": found.key_energy,
             "random_energy": found.random_energy,
         }

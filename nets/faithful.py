@@ -6,17 +6,21 @@ it). These measures say how much of the network's own logits and weights the law
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from nets.fourier import characters, constants, frequencies, law_projectors
+from nets.dual import Dual
+from nets.fourier import Matrix, characters, constants, frequencies, projector, projectors
 from nets.law import held_out_sample
 from nets.models import FloatArray, Network
 from synth.carrier import IntArray
 from synth.laws import Law
+from synth.product_forms import joined
+from synth.products import ProductLaw
 
 KEY_SHARE = 0.95  # key frequencies: the fewest, by energy, that carry this share of the logits' profile
 
@@ -71,7 +75,8 @@ class Ties:
 
     Attributes:
         variance_explained: of the centred held-out logits, by functions of the law's combination.
-        keys: the key frequencies, strongest first.
+        keys: the key frequencies, strongest first; of a product law by their index among ``Dual.keys``.
+        names: the key frequencies as text.
         key_energy: their share of the energy of the tables of weights per token, the constants apart.
         keep_only, remove_only: the network with only the key frequencies kept in those tables, and with them removed.
         remove_random: with random other frequencies removed, as many as there are keys, or fewer where those hold as
@@ -86,6 +91,7 @@ class Ties:
 
     variance_explained: float
     keys: list[int]
+    names: list[str]
     key_energy: float
     keep_only: Network
     remove_only: Network
@@ -95,7 +101,7 @@ class Ties:
     times: float
 
 
-def ties(network: Network, law: Law, held_out: IntArray, rng: np.random.Generator) -> Ties:
+def ties(network: Network, law: Law | ProductLaw, held_out: IntArray, rng: np.random.Generator) -> Ties:
     """Measure a law against the network's held-out logits and against its weights.
 
     Constants (the mean row of a table, and rows of tokens to which the law gives no class) belong to no frequency: they
@@ -108,9 +114,17 @@ def ties(network: Network, law: Law, held_out: IntArray, rng: np.random.Generato
         rng: chooses the random frequencies.
     """
     cells = held_out_sample(held_out, law.carrier.modulus)
-    seen = profile(law, cells, network.logits(cells))
-    keys = seen.keys()
-    energy = _energies(network, law)
+    if isinstance(law, ProductLaw):
+        spectrum = Dual(law)
+        means, explained = spectrum.profile(cells, network.logits(cells))
+        keys = spectrum.strongest(means, KEY_SHARE)
+        names = [spectrum.name(k) for k in keys]
+    else:
+        spectrum = law
+        seen = profile(law, cells, network.logits(cells))
+        explained, keys = seen.explained, seen.keys()
+        names = [str(k) for k in keys]
+    energy = _energies(network, spectrum)
     wanted = sum(energy[k] for k in keys)
     others = [k for k in energy if k not in keys]
     chosen: list[int] = []
@@ -124,42 +138,57 @@ def ties(network: Network, law: Law, held_out: IntArray, rng: np.random.Generato
     times = (wanted / held) ** 0.5 if held > 1e-9 * wanted else 0.0
     total = sum(energy.values())
     return Ties(
-        variance_explained=seen.explained,
+        variance_explained=explained,
         keys=keys,
+        names=names,
         key_energy=wanted / max(total, 1e-30),
-        keep_only=filtered(network, law, keys, keep=True),
-        remove_only=filtered(network, law, keys, keep=False),
-        remove_random=filtered(network, law, chosen, keep=False) if control else None,
+        keep_only=filtered(network, spectrum, keys, keep=True),
+        remove_only=filtered(network, spectrum, keys, keep=False),
+        remove_random=filtered(network, spectrum, chosen, keep=False) if control else None,
         random_energy=sum(energy[k] for k in chosen) / max(wanted, 1e-30) if control else 0.0,
-        disturbed=filtered(network, law, disturbing, keep=False, times=times) if times else None,
+        disturbed=filtered(network, spectrum, disturbing, keep=False, times=times) if times else None,
         times=times,
     )
 
 
-def filtered(network: Network, law: Law, keys: list[int], *, keep: bool, times: float = 1.0) -> Network:
+def filtered(network: Network, law: Law | Dual, keys: list[int], *, keep: bool, times: float = 1.0) -> Network:
     """The network with the law's characters of these frequencies kept alone in its tables, or taken off ``times``."""
     changed: dict[str, torch.Tensor] = {}
     for name, readers in network.architecture.tables():
         table = network.weights[name]
         rows = table.detach().cpu().double().numpy()
-        still, waves = law_projectors(law, readers, keys)
+        still, waves = projectors(*_directions(law, readers, keys))
         rows = (still + waves) @ rows if keep else rows - times * (waves @ rows)
         changed[name] = torch.from_numpy(rows).to(table)
     return network.with_weights(changed)
 
 
-def _energies(network: Network, law: Law) -> dict[int, float]:
+def _directions(law: Law | Dual, readers: Sequence[int], keys: list[int]) -> tuple[Matrix, Matrix]:
+    """The constants and the keys' waves of the readers' tables, as columns of functions of a token."""
+    if isinstance(law, Dual):
+        tables = [joined(law.law)[j] for j in readers]
+        still, waves = [law.constants(x) for x in tables], [law.waves(x, keys) for x in tables]
+    else:
+        tables = [law.tables[j] for j in readers]
+        still, waves = [constants(x) for x in tables], [characters(x, law.order, keys) for x in tables]
+    return np.concatenate(still, axis=1), np.concatenate(waves, axis=1)
+
+
+def _energies(network: Network, law: Law | Dual) -> dict[int, float]:
     """By frequency, the energy of its characters in the network's tables, constants apart."""
-    found = dict.fromkeys(frequencies(law.order), 0.0)
+    found = dict.fromkeys(range(len(law.keys)) if isinstance(law, Dual) else frequencies(law.order), 0.0)
     for name, readers in network.architecture.tables():
         rows = network.weights[name].detach().cpu().double().numpy()
         for j in readers:
-            classes = law.tables[j]
-            still = constants(classes)
+            still, waves = _directions(law, [j], list(found))
             moving = rows - still @ np.linalg.lstsq(still, rows, rcond=None)[0]
-            waves = characters(classes, law.order, list(found))
-            norms = np.maximum((waves**2).sum(axis=0), 1e-30)
-            power = ((waves.T @ moving) ** 2).sum(axis=1) / norms / len(readers)
-            for k, p in zip(found, power.reshape(2, -1).sum(axis=0), strict=True):
-                found[k] += float(p)
+            if isinstance(law, Dual):
+                power = [
+                    float((projector(law.waves(joined(law.law)[j], [k])) * (moving @ moving.T)).sum()) for k in found
+                ]
+            else:
+                norms = np.maximum((waves**2).sum(axis=0), 1e-30)
+                power = (((waves.T @ moving) ** 2).sum(axis=1) / norms).reshape(2, -1).sum(axis=0)
+            for k, p in zip(found, power, strict=True):
+                found[k] += float(p) / len(readers)
     return found

@@ -53,9 +53,14 @@ def law_projectors(law: Law, readers: Sequence[int], keys: Sequence[int]) -> tup
         Two projections, shape (m, m): onto the constants of the readers' tables, and onto their characters of the key
         frequencies, as far as those are orthogonal to the constants.
     """
-    still = projector(np.concatenate([constants(law.tables[j]) for j in readers], axis=1))
-    waves = np.concatenate([characters(law.tables[j], law.order, keys) for j in readers], axis=1)
-    return still, projector(waves - still @ waves)
+    still = np.concatenate([constants(law.tables[j]) for j in readers], axis=1)
+    return projectors(still, np.concatenate([characters(law.tables[j], law.order, keys) for j in readers], axis=1))
+
+
+def projectors(still: Matrix, waves: Matrix) -> tuple[Matrix, Matrix]:
+    """Projections onto the columns of one and, as far as they are orthogonal to those, of the other."""
+    first = projector(still)
+    return first, projector(waves - first @ waves)
 
 
 def rank_one_share(cells: IntArray, scores: FloatArray, size: int, strongest: int = 8, sweeps: int = 6) -> float:

@@ -15,9 +15,10 @@ import numpy.typing as npt
 import torch
 
 from nets.faithful import KEY_SHARE
-from nets.law import fits, held_out_sample
+from nets.law import held_out_sample
 from nets.models import FloatArray, Network
 from synth.carrier import Group, IntArray
+from synth.chance import fits
 from synth.draws import permutation
 from synth.language import Language
 from synth.program import Program

@@ -11,17 +11,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import bdtrc
 
 from nets.fourier import rank_one_share
 from nets.models import FloatArray, Network
 from nets.relabelling import read_relabelled
 from synth.carrier import IntArray, Residues
+from synth.factored import read_factors
 from synth.laws import ZERO, Basis, Law, decode
+from synth.products import ProductLaw
 from synth.spectral import additive_tables, zero_elements
-from synth.twopart import least_right
+from synth.chance import fits
 
-LEAST_EXAMPLES = 8  # that an accepted law must fit: chance fits so many with probability order ** -8
 MOST_SCORES = 1 << 23  # floats of logits that are looked at; more held-out cells than that are thinned out evenly
 
 
@@ -30,7 +30,8 @@ class Reading:
     """The law of a network, and what speaks for it.
 
     Attributes:
-        law: in the basis whose spectrum factorises best.
+        law: in the basis whose spectrum factorises best; for a composite modulus, where that has no law that the
+            examples accept, a sum or a product for each of its factors (a ``ProductLaw``).
         shares: by basis, the rank-one share of the logits' spectrum.
         fit: the share of the examples' labels that the law predicts.
         agreement: the share of the held-out cells on which law and network say the same.
@@ -40,7 +41,7 @@ class Reading:
         accepted: whether the law leads, and fits the examples' labels as well as the declared noise allows.
     """
 
-    law: Law
+    law: Law | ProductLaw
     shares: Mapping[Basis, float]
     fit: float
     agreement: float
@@ -112,12 +113,16 @@ def read_logits(
         tables = tuple(np.where(zero[j], ZERO, table) for j, table in enumerate(tables))
     law = Law.of(carrier, basis, tables)
 
-    def judged(law: Law) -> Reading:
+    def judged(law: Law | ProductLaw) -> Reading:
         fit, leads = law.fit(inputs, labels), _leads(law, cells, answers)
         accepted = leads and fits(fit, len(labels), law.order, noise)
         return Reading(law, shares, fit, float((law.predict(cells) == answers).mean()), leads, accepted)
 
     found = judged(law)
+    if not found.accepted and (factored := read_factors(carrier, cells, logits)) is not None:
+        other = judged(factored)
+        if other.accepted:
+            return other
     if relabelled and not found.accepted and len(np.unique(answers)) > carrier.modulus // 2:
         another = read_relabelled(cells, logits, carrier)
         other = judged(another) if another is not None else None
@@ -126,20 +131,12 @@ def read_logits(
     return found
 
 
-def fits(fit: float, n: int, order: int, noise: float) -> bool:
-    """Whether a law that predicts a share ``fit`` of n labels fits them.
-
-    It must get as many right as the declared share of wrong labels allows, but for three standard deviations, and more
-    than chance would, at the level at which it gets ``LEAST_EXAMPLES`` labels without noise right.
-    """
-    hits = round(fit * n)
-    by_chance = float(bdtrc(hits - 1, n, 1 / order)) if hits else 1.0
-    enough = fit >= least_right(n, noise)
-    return enough and by_chance <= float(order) ** -LEAST_EXAMPLES * (1 + 1e-9)
-
-
-def _leads(law: Law, cells: IntArray, answers: IntArray) -> bool:
+def _leads(law: Law | ProductLaw, cells: IntArray, answers: IntArray) -> bool:
     """Whether more of the answers are the law's than any number of classes away from it."""
+    if isinstance(law, ProductLaw):
+        away, usual = law.offsets(cells, answers)
+        counts = np.bincount(away[usual], minlength=law.order)
+        return bool((counts[0] > counts[1:]).all())
     classes = np.full(law.carrier.modulus, ZERO, dtype=np.int64)
     classes[law.decode] = np.arange(law.order)
     entries = np.stack([table[cells[:, j]] for j, table in enumerate(law.tables)])

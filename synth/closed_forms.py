@@ -20,17 +20,21 @@ from synth.constants import has_arithmetic, residue
 from synth.forms import DEPTHS, Form, FormBank, Forms, add_multiples, form_bank, forms_of, majority_form
 from synth.language import Language
 from synth.laws import UNKNOWN, ZERO, Law
+from synth.product_forms import agrees, factors_program, joined, searched
+from synth.products import ProductLaw
 from synth.program import Program
 
-_BLOCK = 1 << 20  # cells checked at once
+_SHORT = 20  # bits of a product's program, above which a search may find a shorter one
 
 
-def law_program(law: Law, language: Language, domain: IntArray | None = None) -> Program | None:
+def law_program(law: Law | ProductLaw, language: Language, domain: IntArray | None = None) -> Program | None:
     """The shortest program put together from closed forms of the law's tables, or None where a table has none.
 
     It equals the law on every cell of ``domain`` (shape (cells, arity), all of the carrier by default) that the law
     has an answer for.
     """
+    if isinstance(law, ProductLaw):
+        return _of_product(law, language, domain)
     operators = ("+", "-") if law.basis == "additive" else ("*", "/")
     if not has_arithmetic(language) or language.arity != law.arity or operators[0] not in language:
         return None
@@ -42,9 +46,24 @@ def law_program(law: Law, language: Language, domain: IntArray | None = None) ->
         if any(x is None for x in terms):
             continue
         program = _shortest([x for x in terms if x is not None], law, language, operators)
-        if program is not None and _agrees(program, law, domain):
+        if program is not None and agrees(program, law, domain):
             return program
     return None
+
+
+def _of_product(law: ProductLaw, language: Language, domain: IntArray | None) -> Program | None:
+    if not has_arithmetic(language) or language.arity != law.arity:
+        return None
+    if all(part.operation == "+" for part in law.parts):
+        return law_program(Law.of(law.carrier, "additive", joined(law)), language, domain)
+    program = factors_program(law, language)
+    if program is not None and agrees(program, law, domain):
+        if program.bits <= _SHORT:
+            return program
+    else:
+        program = None
+    other = searched(law, language, domain)  # where factors are told less well, their forms are no simple ones
+    return min((x for x in (program, other) if x is not None), key=lambda x: x.bits, default=None)
 
 
 def repaired(law: Law, language: Language, share: float = 0.5) -> Law | None:
@@ -157,19 +176,3 @@ def _cheapest(
 
 def _itself(program: Program) -> Program:
     return program
-
-
-def _agrees(program: Program, law: Law, domain: IntArray | None) -> bool:
-    m, arity = law.carrier.modulus, law.arity
-    cells = m**arity if domain is None else len(domain)
-    for start in range(0, cells, _BLOCK):
-        if domain is None:
-            flat = np.arange(start, min(start + _BLOCK, cells))
-            block = np.stack(np.unravel_index(flat, (m,) * arity), axis=1)
-        else:
-            block = domain[start : start + _BLOCK]
-        expected = law.predict(block)
-        known = expected >= 0
-        if not np.array_equal(program.evaluate(block[known], law.carrier), expected[known]):
-            return False
-    return True

@@ -72,7 +72,7 @@ def _behaviours(language: Language, carrier: Residues, max_bits: int, points: in
     if m > points:  # the first few, which constants in conditions tell apart, and some of all sizes
         low = points // 2
         elements = np.concatenate([elements[:low], np.linspace(low, m - 1, points - low).astype(np.int64)])
-    return Bank.build(language.only([0]), carrier, _column(elements, language), max_bits=max_bits), elements
+    return Bank.build(language.only([0]), carrier, column(elements, language), max_bits=max_bits), elements
 
 
 def forms_of(table: IntArray, j: int, bank: FormBank, law: Law, language: Language) -> Forms:
@@ -102,11 +102,11 @@ def forms_of(table: IntArray, j: int, bank: FormBank, law: Law, language: Langua
 def _is_form(program: Program, table: IntArray, shift: int, law: Law, language: Language) -> bool:
     """Whether the program (in the first variable) is the table plus the shift wherever the table is known."""
     known = np.flatnonzero(table != UNKNOWN)
-    value = phi(law.carrier, law.basis)[program.evaluate(_column(known, language), law.carrier)]
+    value = phi(law.carrier, law.basis)[program.evaluate(column(known, language), law.carrier)]
     return np.array_equal(value, np.where(table[known] >= 0, (table[known] + shift) % law.order, ZERO))
 
 
-def _column(elements: IntArray, language: Language) -> IntArray:
+def column(elements: IntArray, language: Language) -> IntArray:
     """Inputs whose first variable runs through the elements."""
     inputs = np.zeros((len(elements), language.arity), dtype=np.int64)
     inputs[:, 0] = elements
@@ -114,7 +114,7 @@ def _column(elements: IntArray, language: Language) -> IntArray:
 
 
 def _renamed(bank: Bank, index: int, j: int, language: Language) -> Callable[[], Program]:
-    return lambda: _in_variable(bank.program(index), j, language)
+    return lambda: in_variable(bank.program(index), j, language)
 
 
 def add_multiples(forms: Forms, table: IntArray, j: int, bank: FormBank, law: Law, language: Language) -> None:
@@ -136,17 +136,17 @@ def add_multiples(forms: Forms, table: IntArray, j: int, bank: FormBank, law: La
         alive = alive[((step_of * factor[alive, None] - steps[some]) % m == 0).all(axis=1)]
     for index in alive[:8].tolist():
         multiplier = residue(language, int(factor[index]), m)
-        program = language.make("*", multiplier, _in_variable(bank.bank.program(index), 0, language))
+        program = language.make("*", multiplier, in_variable(bank.bank.program(index), 0, language))
         s = int(factor[index] * origin[index] - table[bank.points[at[0]]]) % m
         if (s not in forms or forms[s].bits > program.bits) and _is_form(program, table, s, law, language):
-            forms[s] = Form(program.bits, partial(_in_variable, program, j, language))
+            forms[s] = Form(program.bits, partial(in_variable, program, j, language))
 
 
-def _in_variable(program: Program, j: int, language: Language) -> Program:
+def in_variable(program: Program, j: int, language: Language) -> Program:
     """A program in the first variable as one in variable j; all variables cost the same."""
     if program.production.variable is not None:
         return language.variable(j)
-    return Program(program.production, tuple(_in_variable(x, j, language) for x in program.arguments))
+    return Program(program.production, tuple(in_variable(x, j, language) for x in program.arguments))
 
 
 def majority_form(table: IntArray, bank: FormBank, law: Law, share: float) -> IntArray | None:
@@ -170,6 +170,6 @@ def majority_form(table: IntArray, bank: FormBank, law: Law, share: float) -> In
     index = int(found[0])  # in order of cost
     program = bank.bank.program(index)
     everywhere = phi(law.carrier, law.basis)[
-        program.evaluate(_column(np.arange(law.carrier.modulus), bank.bank.language), law.carrier)
+        program.evaluate(column(np.arange(law.carrier.modulus), bank.bank.language), law.carrier)
     ]
     return np.where(everywhere >= 0, (everywhere - int(counts[index].argmax())) % law.order, ZERO)

@@ -3,41 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from math import log2
 
 import numpy as np
 
 from bench.method import Budget, Candidate, Inapplicable, Predict, Problem, method
 from synth.carrier import IntArray, Residues
+from synth.chance import fits
 from synth.closed_forms import law_program, repaired
+from synth.factored import read_factors
 from synth.laws import Law
+from synth.products import ProductLaw
+from synth.program import Program
 from synth.spectral import read_labels
 from synth.twopart import least_right
 
 
-@method("spectral", version=1, family="synth")
+@method("spectral", version=2, family="synth")
 def spectral(problem: Problem, budget: Budget, rng: np.random.Generator) -> Generator[Candidate, None, None]:
-    """Phase correlation on the raw examples: tables f, g with phi(c) = f(a) + g(b), and their closed forms."""
+    """Phase correlation on the raw examples: tables f, g with phi(c) = f(a) + g(b), and their closed forms.
+
+    Modulo a composite m, where that fits nothing, a sum or a product for each of its factors.
+    """
     carrier = problem.carrier
     if not isinstance(carrier, Residues):
         raise Inapplicable(f"phase correlation needs characters of residues; {carrier.name} is not Z_m")
     work = {"examples": float(problem.n)}
     if problem.n == 0:
         return
-    laws = read_labels(carrier, problem.inputs, problem.outputs)
+    laws: list[Law | ProductLaw] = [*read_labels(carrier, problem.inputs, problem.outputs)]
     if problem.noise > 0:
-        mended = [repaired(law, problem.language) for law in laws]
+        mended = [repaired(law, problem.language) for law in laws if isinstance(law, Law)]
         laws = [law for law in mended if law is not None] + laws
         laws.sort(key=lambda law: -law.fit(problem.inputs, problem.outputs))
-    needed = least_right(problem.n, problem.noise)
+    if laws[0].fit(problem.inputs, problem.outputs) < least_right(problem.n, problem.noise):
+        factored = read_factors(carrier, problem.inputs, problem.outputs)
+        laws += [factored] if factored is not None else []
+        laws.sort(key=lambda law: -law.fit(problem.inputs, problem.outputs))
     found: list[Candidate] = []
     for law in laws:
         fit = law.fit(problem.inputs, problem.outputs)
         predict = _predictor(law, problem)
         program = law_program(law, problem.language, problem.domain)
         # Examples that nothing ties to the law's rows test the closed forms instead.
-        if program is not None and _share(program.evaluate(problem.inputs, carrier), problem.outputs) >= needed:
+        if program is not None and _fits(program, problem):
             found.append(Candidate(program, work=work, form="law", notes={"basis": law.basis, "fit": fit}))
-        elif fit >= needed and problem.n > law.freedom:
+        elif fits(fit, problem.n, carrier.size, problem.noise, law.freedom):
             notes: dict[str, str | float] = {"basis": law.basis, "fit": fit}
             found.append(Candidate(None, predict, work, "tables", law.text, law.bits, notes=notes))
     if found:
@@ -49,11 +60,12 @@ def spectral(problem: Problem, budget: Budget, rng: np.random.Generator) -> Gene
         yield Candidate(None, _predictor(laws[0], problem), work, "tables", notes=guess)
 
 
-def _share(predicted: IntArray, labels: IntArray) -> float:
-    return float((predicted == labels).mean())
+def _fits(program: Program, problem: Problem) -> bool:
+    fit = float((program.evaluate(problem.inputs, problem.carrier) == problem.outputs).mean())
+    return fits(fit, problem.n, problem.carrier.size, problem.noise, program.bits / log2(problem.carrier.size))
 
 
-def _predictor(law: Law, problem: Problem) -> Predict:
+def _predictor(law: Law | ProductLaw, problem: Problem) -> Predict:
     common = int(np.bincount(problem.outputs).argmax())
 
     def predict() -> IntArray:

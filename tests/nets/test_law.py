@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from data import Data, data, trained
 
-from nets.law import Reading, fits, held_out_sample, read_law, read_logits
+from nets.law import Reading, held_out_sample, read_law, read_logits
 from nets.models import Network, architecture, fresh
 from nets.recipes import Recipe
 from nets.train import train
 from synth.carrier import IntArray, Residues
+from synth.chance import fits
 from synth.closed_forms import law_program
 from synth.language import default_language
 

@@ -1,0 +1,193 @@
+"""Reading a product law: the evidence is summed over results that are alike modulo one factor, and read for each.
+
+Modulo a prime power q the sums are additive laws of order q. The products are laws of the group of units, a product of
+cyclic groups that are read one by one, from cells whose inputs and result are units; what other inputs stand for is
+then told by the cells that pair them with units. Once all factors have a first reading, each is read again from the
+results that agree with the others: evidence that only all of them together give counts too.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+
+from synth.carrier import IntArray, Residues
+from synth.evidence import FloatArray
+from synth.laws import NO_ANSWER, UNKNOWN, primitive_root
+from synth.products import Operation, Part, ProductLaw, idempotent, prime_of, prime_powers
+from synth.spectral import additive_tables
+
+_ROUNDS = 3
+_MAX_SWEEPS = 12
+_MULTIPLES = 0.9  # of the results that are multiples of p, for all of them to be tried as multiples of a product
+
+
+def read_factors(carrier: Residues, cells: IntArray, evidence: IntArray | FloatArray) -> ProductLaw | None:
+    """The product law that the evidence speaks for most; None where m is prime.
+
+    Args:
+        carrier: Z_m.
+        cells: shape (N, arity), arity 1 to 4, N at least 1.
+        evidence: labels, shape (N,), residues modulo m; or scores of them, shape (N, m), higher is likelier.
+    """
+    m = carrier.modulus
+    if carrier.is_prime or not len(cells):
+        return None
+    exact = evidence.ndim == 1
+    answers = np.asarray(evidence, dtype=np.int64) if exact else np.asarray(evidence).argmax(axis=1)
+    scores = np.eye(m, dtype=np.float32)[answers] if exact else np.asarray(evidence, dtype=np.float32)
+    scores = scores - scores.mean(axis=1, keepdims=True)
+    factors = prime_powers(m)
+    parts = [_best(q, cells, _summed(scores, q), answers % q, m, exact) for q in factors]
+    if exact or len(factors) == 1:  # of exact labels the other factors say nothing new
+        return ProductLaw(carrier, tuple(parts))
+    for _ in range(_ROUNDS):
+        before = ProductLaw(carrier, tuple(parts))
+        for i, q in enumerate(factors):
+            known, given = _given(parts, i, cells, scores)
+            if len(known):
+                parts[i] = _best(q, cells[known], given, answers[known] % q, m, exact, parts[i])
+        if ProductLaw(carrier, tuple(parts)).normalised() == before.normalised():
+            break
+    return ProductLaw(carrier, tuple(parts))
+
+
+def _summed(scores: FloatArray, q: int) -> FloatArray:
+    """The scores of the residues modulo q, shape (N, q)."""
+    return scores.reshape(len(scores), -1, q).sum(axis=1)
+
+
+def _given(parts: list[Part], i: int, cells: IntArray, scores: FloatArray) -> tuple[IntArray, FloatArray]:
+    """The cells at which all other parts have a result, and there the scores of part i's residues beside it."""
+    m, q = scores.shape[1], parts[i].modulus
+    rest = np.zeros(len(cells), dtype=np.int64)
+    known: npt.NDArray[np.bool_] = np.ones(len(cells), dtype=np.bool_)
+    for k, part in enumerate(parts):
+        if k != i:
+            residues = part.combined(cells)
+            known &= residues != NO_ANSWER
+            rest += residues * idempotent(m, part.modulus)
+    results = (rest[known, None] + np.arange(q) * idempotent(m, q)) % m
+    return np.flatnonzero(known), np.take_along_axis(scores[known], results, axis=1)
+
+
+def _best(
+    q: int, cells: IntArray, scores: FloatArray, answers: IntArray, size: int, exact: bool, known: Part | None = None
+) -> Part:
+    """The sum or the product modulo q that more of the scores speak for; or what was ``known``, if that has more."""
+    # Inputs whose entries are few and uneven have a mean of their own, which reading scores takes for noise.
+    candidates = [Part(q, "+", additive_tables(cells, x, size, q)) for x in ([] if exact else [scores]) + [answers]]
+    candidates.append(_product(q, cells, scores, answers, size, exact))
+    p = prime_of(q)
+    if q > p and (answers % p == 0).mean() > _MULTIPLES:
+        candidates.append(_multiple(_product(q // p, cells, scores[:, ::p], answers // p, size, exact), p))
+    if known is not None:
+        candidates.append(known)
+    centred = scores - scores.mean(axis=1, keepdims=True)
+
+    def weight(part: Part) -> float:
+        said = part.combined(cells)
+        sure = np.flatnonzero(said != NO_ANSWER)
+        return float(centred[sure, said[sure]].sum())
+
+    return max(candidates, key=weight)
+
+
+def _product(q: int, cells: IntArray, scores: FloatArray, answers: IntArray, size: int, exact: bool) -> Part:
+    """Factors modulo q: units by discrete logs, all others by the cells that pair them with units."""
+    arity, p = cells.shape[1], prime_of(q)
+    units = _units(cells, answers % p == 0, size)
+    usable = (answers % p != 0) & np.all([units[j][cells[:, j]] for j in range(arity)], axis=0)
+    tables = [np.where(units[j], 1 % q, 0 if q == p else UNKNOWN).astype(np.int64) for j in range(arity)]
+    for generator, order, logs in cycles(q):
+        powers = np.array([pow(generator, k, q) for k in range(order)], dtype=np.int64)
+        summed = scores[usable] @ (logs[:, None] == np.arange(order)).astype(np.float32)
+        found = additive_tables(cells[usable], logs[answers[usable]] if exact else summed, size, order)
+        for j, classes in enumerate(found):
+            known = units[j] & (classes >= 0) & (tables[j] >= 0)
+            tables[j] = np.where(units[j], np.where(known, tables[j] * powers[classes] % q, UNKNOWN), tables[j])
+    return _refined(Part(q, "*", tuple(tables)), cells, scores, size, exact)
+
+
+def _multiple(part: Part, p: int) -> Part:
+    """p times the product: modulo p times its modulus, of which only the first factor has to know."""
+    first, *others = part.tables
+    return Part(p * part.modulus, "*", (np.where(first >= 0, p * first, first), *others))
+
+
+def _units(cells: IntArray, is_zero: npt.NDArray[np.bool_], size: int) -> npt.NDArray[np.bool_]:
+    """Which elements of which input are no multiples of p: (arity, size), by how often the result is one.
+
+    With a multiple it always is, with a unit as often as another factor is a multiple; halfway decides.
+    """
+    arity = cells.shape[1]
+    others = 1 - (1 - is_zero.mean()) ** ((arity - 1) / arity)
+    count = np.stack([np.bincount(cells[:, j], minlength=size) for j in range(arity)])
+    zeros = np.stack([np.bincount(cells[is_zero, j], minlength=size) for j in range(arity)])
+    return zeros < (1 + others) / 2 * np.maximum(count, 1)
+
+
+@cache
+def cycles(q: int) -> tuple[tuple[int, int, IntArray], ...]:
+    """The cyclic factors of the group of units modulo the prime power q: generator, order, and each unit's exponent.
+
+    Exponents have shape (q,), -1 for non-units. Powers of 2 from 8 on have two factors, of -1 and of 5; 2 has none.
+    """
+    p = prime_of(q)
+    units = [x for x in range(1, q) if x % p]
+    if q == 2:
+        return ()
+    if p == 2:
+        generators = [(q - 1, 2)] + ([(5, q // 4)] if q > 4 else [])
+    else:
+        root = primitive_root(p)
+        generators = [(root if q == p or pow(root, p - 1, p * p) != 1 else root + p, len(units))]
+    found: list[tuple[int, int, IntArray]] = []
+    for i, (generator, order) in enumerate(generators):
+        logs = np.full(q, -1, dtype=np.int64)
+        other, times = generators[1 - i] if len(generators) > 1 else (1, 1)
+        for k in range(order):
+            for t in range(times):
+                logs[pow(generator, k, q) * pow(other, t, q) % q] = k
+        logs.setflags(write=False)
+        found.append((generator, order, logs))
+    return tuple(found)
+
+
+def _refined(part: Part, cells: IntArray, scores: FloatArray, size: int, exact: bool) -> Part:
+    """Every factor in turn by the vote of all cells whose other factors are known, until nothing changes."""
+    q, arity = part.modulus, len(part.tables)
+    times = np.outer(np.arange(q), np.arange(q)) % q
+    operation: Operation = "*"
+    settled = 0
+    for step in range(_MAX_SWEEPS * arity):
+        j = step % arity
+        rest = part.combined(cells, without=j)
+        known = np.flatnonzero(rest != NO_ANSWER)
+        sequence = known[np.argsort(cells[known, j], kind="stable")]
+        moved = np.take_along_axis(scores[sequence], times[rest[sequence]], axis=1)  # what speaks for each entry
+        starts = np.flatnonzero(np.diff(cells[sequence, j], prepend=-1))
+        votes: npt.NDArray[np.float64] = np.zeros((size, q))
+        if len(sequence):
+            votes[cells[sequence[starts], j]] = np.add.reduceat(moved, starts, axis=0)
+        table = _decided(votes, part.tables[j], exact)
+        settled = settled + 1 if np.array_equal(table, part.tables[j]) else 0
+        part = Part(q, operation, tuple(table if i == j else x for i, x in enumerate(part.tables)))
+        if settled >= arity:
+            break
+    return part
+
+
+def _decided(votes: npt.NDArray[np.float64], before: IntArray, exact: bool) -> IntArray:
+    """The entry with most votes; what it was where all have as many, and of labels UNKNOWN where several have most."""
+    most = votes.max(axis=1)
+    level = most - 1e-6 * (1 + np.abs(most))
+    leading = votes >= level[:, None]
+    choice = np.where(leading.all(axis=1), before, votes.argmax(axis=1))
+    if exact:
+        torn = (leading.sum(axis=1) > 1) & ~leading[np.arange(len(votes)), np.maximum(before, 0)]
+        torn |= (leading.sum(axis=1) > 1) & (before == UNKNOWN)
+        choice = np.where(torn, UNKNOWN, np.where(leading.sum(axis=1) > 1, before, choice))
+    return choice.astype(np.int64)
