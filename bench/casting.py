@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
+from contextlib import nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from bench.errors import UserError, nearest
 from bench.parameters import bind, parameters_of
@@ -11,6 +16,8 @@ from bench.parameters import bind, parameters_of
 if TYPE_CHECKING:
     from nets.models import Architecture
     from nets.recipes import Recipe
+
+TRIED = 3  # cells that a user's own architecture is tried on
 
 
 def network_of(ref: str, recipe: str, size: int, arity: int, n: int, alike: bool | None = None) -> Architecture:
@@ -30,8 +37,8 @@ def network_of(ref: str, recipe: str, size: int, arity: int, n: int, alike: bool
     name = ":".join(x for x in pieces if "=" not in x)
     if name not in ARCHITECTURES:
         kind = _from_file(name, list(ARCHITECTURES))
-        known = parameters_of(kind, skip=2)
-        return _made(kind, size, arity, bind(name, known, options, prefix=f"{name}:"))
+        label = name.rpartition(":")[2]
+        return tried(kind, size, arity, bind(label, parameters_of(kind, skip=2), options, prefix=f"{label}:"), label)
     kind = type(architecture(name, size, max(2, arity)))
     given = bind(name, parameters_of(kind, skip=2), options, prefix=f"{name}:")
     asked = {k: v for k, v in given.items() if k in {x.replace("-", "_") for x in options}}
@@ -61,6 +68,43 @@ def _made(kind: Any, size: int, arity: int, options: Mapping[str, Any]) -> Archi
         return kind(size, arity, **options)
     except (ValueError, TypeError) as error:
         raise UserError(f"--arch: {error}") from None
+
+
+def tried(kind: type[Architecture], size: int, arity: int, options: Mapping[str, Any], label: str) -> Architecture:
+    """A user's own architecture, which has taken a step on three cells: what can't be trained is told beforehand.
+
+    Args:
+        label: what an error calls it.
+
+    Raises:
+        UserError: one line on what is wrong with it, and where in its file.
+    """
+    import torch
+
+    from bench.userfile import explained
+    from nets.models import tokens
+    from nets.recipes import Recipe
+    from nets.train import train
+
+    cells = np.random.default_rng(0).integers(0, size, (TRIED, arity))
+    file = inspect.getsourcefile(kind)
+    with explained(Path(file)) if file else nullcontext():
+        made = kind(size, arity, **options)
+        weights = made.start(torch.Generator().manual_seed(0))
+        found = tuple(made.forward(weights, tokens(cells)).shape)
+        if found != (TRIED, size):
+            raise UserError(
+                f"{label}: forward: expected logits of shape ({TRIED}, {size}) for {TRIED} cells, got {found}"
+            )
+        for name, readers in made.tables():
+            rows = tuple(weights[name].shape) if name in weights else ()
+            if len(rows) != 2 or rows[0] != size or not set(readers) <= set(range(arity)):
+                raise UserError(
+                    f"{label}: tables: expected weights of shape ({size}, any) with the inputs, below {arity}, that "
+                    f"read them, got {name!r} of shape {rows} with {tuple(readers)}"
+                )
+        next(train(made, cells, cells[:, 0], Recipe(rate=1e-6, decay=0.0, steps=1), 0))
+    return made
 
 
 def recipe_of(name: str, network: Architecture, n: int, changes: Mapping[str, int | float]) -> Recipe:

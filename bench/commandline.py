@@ -7,10 +7,26 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from typing import Annotated, Any
 
-from cyclopts import App, CycloptsError, UnusedCliTokensError
+from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
 
 EXIT_OK, EXIT_RUN_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
+
+
+def _whole(_: Any, tokens: Sequence[Any]) -> int:
+    """An integer of at least 1, as it stands: cyclopts would round 1.5."""
+    from bench.parameters import Parameter, Range
+
+    name, text = tokens[0].keyword or "", tokens[0].value
+    try:
+        return int(Parameter(name, int, range=Range(least=1)).convert(text, name))
+    except ValueError as error:
+        raise ValueError(str(error).removeprefix(f"{name}: ")) from None  # cyclopts says which flag
+
+
+Count = Annotated[int, Parameter(converter=_whole)]
+"""How many of something, at least 1."""
 
 
 def version() -> str:

@@ -6,6 +6,7 @@ From Python: ``from bench.film import film; rolls = film("modadd", arch="relu", 
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from cyclopts import App, Parameter
 
-from bench.commandline import EXIT_OK, EXIT_RUN_FAILED, serve, version
+from bench.commandline import EXIT_OK, EXIT_RUN_FAILED, Count, serve, version
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,7 +30,8 @@ Examples:
   python -m bench.film --task modmul --p 59 --arch bilinear --recipe fast --seeds 1
   python -m bench.film --task "a**2 + 3*b" --arch my_nets.py:Mine --control none
 
-Exit status: 0 filmed, 1 a training diverged (its film ends there), 2 the command line is wrong, 130 interrupted."""
+Exit status: 0 filmed, 1 a training diverged (its film ends there) or a run failed (the others are filmed), 2 the
+command line is wrong, 130 interrupted."""
 
 
 class Rolls(NamedTuple):
@@ -73,6 +75,10 @@ def film(
 
     Raises:
         bench.errors.UserError: an argument is wrong; one line says which.
+        RunFailed: no run could be filmed.
+
+    Warns:
+        RuntimeWarning: a training diverged, or a run failed; the others are there.
     """
     import pandas as pd
 
@@ -84,7 +90,9 @@ def film(
         task, as_flags(task_parameters), arch=arch, recipe=recipe, fraction=fraction, seeds=seeds, control=control,
         split=split, changes=changes_of(lr, wd, steps, settle), jobs=jobs, device=device, out=out,
     )  # fmt: skip
-    footages = _perform(loaded, shots, folder, jobs=jobs, quiet=True, plots=plots)
+    footages, wrong = _perform(loaded, shots, folder, jobs=jobs, quiet=True, plots=plots)
+    for line in wrong:
+        warnings.warn(line, RuntimeWarning, stacklevel=2)
     checkpoints, transitions, spectrum = (
         pd.DataFrame([row for x in footages for row in rows(loaded, x)]).convert_dtypes()
         for rows in (checkpoint_rows, transition_rows, spectrum_rows)
@@ -92,28 +100,42 @@ def film(
     return Rolls(checkpoints, transitions, spectrum, folder)
 
 
+class RunFailed(Exception):
+    """No run could be filmed; the message says why, in one line."""
+
+
 def _perform(
     loaded: LoadedTask, shots: Sequence[Shot], folder: Path, *, jobs: int | None, quiet: bool, plots: bool
-) -> list[Footage]:
-    """Shoot everything, write the folder's files, and return what was shot, in the order asked."""
-    from bench.errors import UserError
+) -> tuple[list[Footage], list[str]]:
+    """Shoot everything and write the folder's files.
+
+    Returns:
+        What was shot, in the order asked; and a line for each way in which a training diverged or a run failed.
+
+    Raises:
+        RunFailed: nothing was shot.
+    """
+    from bench.canister import aside, publish
     from bench.provenance import cores
-    from bench.reel import write_tables
+    from bench.reel import troubles, write_tables
     from bench.studio import shoot_all
 
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"--out: can't write to {folder}: {error.strerror or error}") from None
-    with closing(shoot_all(shots, jobs or cores(), quiet=quiet)) as finished:
-        footages = dict(finished)
-    taken = [x for i in range(len(shots)) for x in footages[i]]
-    write_tables(loaded, taken, folder)
-    if plots:
-        from bench.plots import draw
+    with aside(folder) as place:
+        with closing(shoot_all(shots, jobs or cores(), quiet=quiet)) as finished:
+            by_index = dict(finished)
+        takes = [by_index[i] for i in range(len(shots))]
+        footages, wrong = [x for take in takes for x in take.footages], troubles(shots, takes)
+        if not any(not x.shot.control for x in footages):
+            raise RunFailed("; ".join(wrong))
+        write_tables(loaded, footages, place)
+        try:
+            if plots:
+                from bench.plots import draw
 
-        draw(loaded, taken, folder)
-    return taken
+                draw(loaded, footages, place)
+        finally:  # the tables stand, whatever happens to the plots
+            publish(place, folder)
+    return footages, wrong
 
 
 app = App(
@@ -135,14 +157,14 @@ def command(
     arch: str = "transformer",
     recipe: str = "delayed",
     fraction: float = 0.4,
-    seeds: int = 5,
+    seeds: Count = 5,
     control: str = "random",
     split: str = "cells",
     lr: float | None = None,
     wd: float | None = None,
-    steps: int | None = None,
+    steps: Count | None = None,
     settle: float | None = None,
-    jobs: int | None = None,
+    jobs: Count | None = None,
     device: str = "auto",
     out: Path = Path("results"),
     no_plots: Annotated[bool, _Flag] = False,
@@ -181,22 +203,22 @@ def command(
         task, flags, arch=arch, recipe=recipe, fraction=fraction, seeds=seeds, control=control, split=split,
         changes=changes_of(lr, wd, steps, settle), jobs=jobs, device=device, out=out,
     )  # fmt: skip
-    footages = _perform(loaded, shots, folder, jobs=jobs, quiet=quiet, plots=not no_plots)
+    footages, wrong = _perform(loaded, shots, folder, jobs=jobs, quiet=quiet, plots=not no_plots)
+    for line in wrong:
+        print(f"bench.film: {line}", file=sys.stderr)
     if not quiet:
         from bench.console import Terminal
         from bench.reel import summary
 
         console = Terminal()
         console.print(summary(loaded, footages))
-        drawn = "" if no_plots else " plots/"
-        console.print(f"[dim]{folder}/: checkpoints.csv transitions.csv spectrum.csv{drawn}[/]", soft_wrap=True)
-    return EXIT_RUN_FAILED if any(x.cause.startswith("diverged") for x in footages) else EXIT_OK
+        files = sorted(x.name for x in folder.glob("*.csv")) + ([] if no_plots else ["plots/"])
+        console.print(f"[dim]{folder}/: {' '.join(files)}[/]", soft_wrap=True)
+    return EXIT_RUN_FAILED if wrong else EXIT_OK
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line: whatever is wrong with it is said in one line on stderr, with exit status 2."""
-    from bench.studio import RunFailed
-
     return serve(
         app, "bench.film", arguments, failures=(RunFailed,),
         interrupted="interrupted; a film is written when all its runs have ended",

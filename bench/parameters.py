@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import NoneType, UnionType
-from typing import Any, Literal, TypeAlias, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin
 
 from bench.errors import UnknownParameter, UserError, nearest
 
@@ -26,6 +26,33 @@ _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0"
 
 
 @dataclass(frozen=True)
+class Range:
+    """What a number may be, as part of its annotation: ``h: Annotated[int, Range(least=1)] = 128``.
+
+    Attributes:
+        least, most: the ends, themselves allowed; None where there is none.
+        above: what it must exceed.
+    """
+
+    least: float | None = None
+    most: float | None = None
+    above: float | None = None
+
+    def __contains__(self, value: float) -> bool:
+        return (
+            (self.least is None or value >= self.least)
+            and (self.most is None or value <= self.most)
+            and (self.above is None or value > self.above)
+        )
+
+    def __str__(self) -> str:
+        if self.least is not None and self.most is not None and self.above is None:
+            return f"from {self.least:g} to {self.most:g}"
+        ends = ((self.above, "above"), (self.least, "of at least"), (self.most, "of at most"))
+        return " and ".join(f"{word} {end:g}" for end, word in ends if end is not None)
+
+
+@dataclass(frozen=True)
 class Parameter:
     """One parameter.
 
@@ -35,6 +62,7 @@ class Parameter:
         default: None where there is none.
         choices: the only values that it takes, where its annotation is a Literal.
         required: whether the user must give it.
+        range: what it may be, where its annotation has a ``Range``.
     """
 
     name: str
@@ -42,11 +70,17 @@ class Parameter:
     default: Value | None = None
     choices: tuple[Value, ...] = ()
     required: bool = False
+    range: Range | None = None
 
     @property
     def flag(self) -> str:
         """As it is typed for a task: "--task-seed"."""
         return _label(self.name, FLAG)
+
+    @property
+    def expected(self) -> str:
+        """What an error says that it takes: "an integer of at least 1"."""
+        return f"{_KINDS[self.type]} {self.range}".rstrip() if self.range is not None else _KINDS[self.type]
 
     def __str__(self) -> str:
         return self.flag if self.default is None else f"{self.flag} {self.default}"
@@ -64,7 +98,9 @@ class Parameter:
         if self.type is float and isinstance(converted, int) and not isinstance(converted, bool):
             converted = float(converted)
         if type(converted) is not self.type:
-            raise UserError(f"{label}: expected {_KINDS[self.type]}, got {_shown(value)}")
+            raise UserError(f"{label}: expected {self.expected}, got {_shown(value)}")
+        if self.range is not None and isinstance(converted, (int, float)) and converted not in self.range:
+            raise UserError(f"{label}: expected {self.expected}, got {_shown(value)}")
         if self.choices and converted not in self.choices:
             names = [str(x) for x in self.choices]
             raise UserError(
@@ -91,7 +127,8 @@ class Parameter:
 def parameters_of(function: Callable[..., Any], *, skip: int = 0) -> tuple[Parameter, ...]:
     """The parameters in a function's signature, but for the first ``skip``.
 
-    Types come from the annotations (int, float, bool, str, Literal, each also with ``| None``), else from the defaults.
+    Types come from the annotations (int, float, bool, str, Literal, each also with ``| None``, and a number's with a
+    ``Range`` in ``Annotated``), else from the defaults.
 
     Raises:
         UserError: a parameter that cannot be given on a command line.
@@ -106,27 +143,36 @@ def parameters_of(function: Callable[..., Any], *, skip: int = 0) -> tuple[Param
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
             raise UserError(f"{name}: its parameter {parameter} cannot be a flag; name each one")
         default = None if parameter.default is parameter.empty else parameter.default
-        kind, choices = _kind(parameter.annotation, default)
+        kind, choices, limits = _kind(parameter.annotation, default)
         if kind not in _KINDS:
             raise UserError(f"{name}: parameter {parameter.name} must be an int, float, bool or str, got {kind}")
         if default is not None:
-            default = Parameter(parameter.name, kind, None, choices).convert(default, f"{name}: {parameter.name}")
-        found.append(Parameter(parameter.name, kind, default, choices, parameter.default is parameter.empty))
+            plain = Parameter(parameter.name, kind, None, choices, range=limits)
+            default = plain.convert(default, f"{name}: {parameter.name}")
+        found.append(Parameter(parameter.name, kind, default, choices, parameter.default is parameter.empty, limits))
     return tuple(found)
 
 
-def _kind(annotation: Any, default: object) -> tuple[Any, tuple[Value, ...]]:
-    if get_origin(annotation) in (Union, UnionType):
+def _kind(annotation: Any, default: object) -> tuple[Any, tuple[Value, ...], Range | None]:
+    """Its type, its choices, its range."""
+    limits: Range | None = None
+    while get_origin(annotation) is Annotated or get_origin(annotation) in (Union, UnionType):
+        if get_origin(annotation) is Annotated:
+            annotation, *extras = get_args(annotation)
+            limits = next((x for x in extras if isinstance(x, Range)), limits)
+            continue
         members = [x for x in get_args(annotation) if x is not NoneType]
-        annotation = members[0] if len(members) == 1 else annotation
+        if len(members) != 1:
+            break
+        annotation = members[0]
     if get_origin(annotation) is Literal:
         choices = get_args(annotation)
-        return type(choices[0]), choices
+        return type(choices[0]), choices, limits
     if isinstance(annotation, str):  # one that could not be evaluated
         annotation = {x.__name__: x for x in _KINDS}.get(annotation, inspect.Parameter.empty)
     if annotation is inspect.Parameter.empty:
-        return (str if default is None else type(default)), ()
-    return annotation, ()
+        return (str if default is None else type(default)), (), limits
+    return annotation, (), limits
 
 
 def bind(
@@ -161,7 +207,7 @@ def bind(
         elif parameter.default is not None:
             values[parameter.name] = parameter.default
         elif parameter.required:
-            raise UserError(f"{owner}: {labels[parameter.name]} is missing; expected {_KINDS[parameter.type]}")
+            raise UserError(f"{owner}: {labels[parameter.name]} is missing; expected {parameter.expected}")
     return values
 
 

@@ -14,9 +14,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from bench.canister import TABLES
 from bench.leaderboard import tell
 from bench.registry import LoadedTask
-from bench.shots import Footage
+from bench.shots import Footage, Shot, Take
 from bench.store import write_atomically
 
 Row = dict[str, Any]
@@ -63,7 +64,7 @@ def transition_rows(task: LoadedTask, footage: Footage) -> Iterator[Row]:
         change = {
             "measure": name, "start": found.start, "end": found.end, "least": found.least, "most": found.most,
             "step_10": found.steps[0], "step_50": found.steps[1], "step_90": found.steps[2],
-            "correlation": found.correlation,
+            "step_turn": found.turn, "correlation": found.correlation,
         }  # fmt: skip
         yield {**_common(task, footage), **change, **{f"jump_{k}": v for k, v in asdict(footage.jump).items()}}
 
@@ -78,23 +79,33 @@ def spectrum_rows(task: LoadedTask, footage: Footage) -> Iterator[Row]:
             yield {**common, "step": step, "frequency": k, "power": energy, "key": k in footage.keys}
 
 
+def troubles(shots: Sequence[Shot], takes: Sequence[Take]) -> list[str]:
+    """A line for each way in which a training diverged or a run failed, with its seeds."""
+    seeds: dict[str, list[int]] = {}
+    for shot, take in zip(shots, takes, strict=True):
+        for footage in take.footages:
+            if footage.cause.startswith("diverged"):
+                which = "on random labels, " if footage.shot.control else ""
+                seeds.setdefault(f"{which}{footage.cause}; its film ends there", []).append(shot.seed)
+        if take.failure:
+            seeds.setdefault(take.failure, []).append(shot.seed)
+    return [
+        f"{shots[0].network}, seed{'s' * (len(some) > 1)} {', '.join(map(str, some))}: {why}"
+        for why, some in seeds.items()
+    ]
+
+
 def write_tables(loaded: LoadedTask, footages: Sequence[Footage], folder: Path) -> None:
     """checkpoints.csv, transitions.csv and, where the task has a law, spectrum.csv."""
-    for name, make in (
-        ("checkpoints", checkpoint_rows),
-        ("transitions", transition_rows),
-        ("spectrum", spectrum_rows),
-    ):
+    for name, make in zip(TABLES, (checkpoint_rows, transition_rows, spectrum_rows), strict=True):
         rows = [row for x in footages for row in make(loaded, x)]
-        path = folder / f"{name}.csv"
         if not rows:
-            path.unlink(missing_ok=True)
             continue
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(rows[0])
         writer.writerows([tell(x) for x in row.values()] for row in rows)
-        write_atomically(path, text.getvalue().encode())
+        write_atomically(folder / f"{name}.csv", text.getvalue().encode())
 
 
 def middle(values: Sequence[float | None]) -> float | None:

@@ -1,14 +1,15 @@
 """One training run of a film: train, keep the weights of every checkpoint, and measure them in hindsight.
 
-Hindsight is needed because the key frequencies are those of the last checkpoint (Nanda et al. 2023). Everything here
-runs in a process of its own, so that a shot is made of plain values and its footage can be sent back.
+The first checkpoint is that of step 0, the untrained network. Hindsight is needed because the key frequencies are those
+of the last checkpoint (Nanda et al. 2023). Everything here runs in a process of its own, so that a shot is made of
+plain values and its footage can be sent back.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -22,14 +23,17 @@ if TYPE_CHECKING:
     from bench.stream import Stream
     from bench.task import Task
     from nets.dynamics import Scene
-    from nets.models import Network
+    from nets.models import Architecture, FloatArray, Network
     from nets.portrait import Portrait
+    from nets.recipes import Recipe
     from nets.transitions import Jump, Transition
     from synth.laws import Law
 
 CODE_EVERY = 4  # checkpoints: the two-part code takes as long as all other measures together
 WATCHED = 1 << 15  # cells whose answers must settle
+LARGEST = 1e12  # weight or logit that a checkpoint may have
 Report = Callable[[float], None]
+State: TypeAlias = "Mapping[str, FloatArray]"
 
 
 @dataclass(frozen=True)
@@ -106,17 +110,36 @@ def unordered(task: Task) -> bool:
     return all(values.get(x) == y for x, y in zip(ordered, task.table.tolist(), strict=True))
 
 
-def take(shot: Shot, report: Report = lambda share: None) -> list[Footage]:
-    """The shot's footage and, where it has one, its twin's.
+@dataclass(frozen=True, eq=False)
+class Take:
+    """What came of a shot and its twin.
+
+    Attributes:
+        footages: its own, and its twin's where it has one.
+        failure: why there are not as many as there should be, in one line; else "".
+    """
+
+    footages: list[Footage]
+    failure: str = ""
+
+
+def take(shot: Shot, report: Report = lambda share: None) -> Take:
+    """The shot's footage and, where it has one, its twin's; what goes wrong costs neither the other nor other shots.
 
     Args:
         report: is told the share of the work that is done, now and then.
     """
-    if not shot.twin:
-        return [shoot(shot, report)]
-    first = shoot(shot, lambda share: report(share / 2))
-    second = shoot(replace(shot, twin=False, control=True), lambda share: report((1 + share) / 2), first.steps[-1])
-    return [first, second]
+    share = 0.5 if shot.twin else 1.0
+    made: list[Footage] = []
+    try:
+        made.append(shoot(shot, lambda x: report(share * x)))
+        if shot.twin:
+            twin = replace(shot, twin=False, control=True)
+            made.append(shoot(twin, lambda x: report(share + share * x), made[0].steps[-1]))
+    except Exception as error:
+        why = " ".join((str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}").split())
+        return Take(made, f"on random labels: {why}" if made else why)
+    return Take(made)
 
 
 def shoot(shot: Shot, report: Report = lambda share: None, until: int | None = None) -> Footage:
@@ -132,7 +155,6 @@ def shoot(shot: Shot, report: Report = lambda share: None, until: int | None = N
     from nets.dynamics import Measures, observe
     from nets.models import from_state
     from nets.recipes import symmetric, worth
-    from nets.train import Diverged, train
     from nets.transitions import jump, transitions
 
     torch.set_num_threads(1)
@@ -143,24 +165,7 @@ def shoot(shot: Shot, report: Report = lambda share: None, until: int | None = N
     said = worth(examples[0], task.carrier.size) if alike and shot.recipe == "fast" else n
     network = network_of(shot.network, shot.recipe, task.carrier.size, task.arity, said, alike)
     plan = recipe_of(shot.recipe, network, said, shot.changes)
-    watched = task.domain[:: -(-len(task.domain) // WATCHED)]
-    steps: list[int] = []
-    states: list[dict[str, Any]] = []
-    cause = ""
-    try:
-        for point in train(network, scene.inputs, scene.labels, plan, shot.seed, watched=watched, device=shot.device):
-            if point.attempt:  # a fresh start: what came before is another run
-                break
-            steps.append(point.step)
-            states.append(point.network.state())
-            cause = point.cause or "budget"
-            if until is not None and point.step >= until:
-                break
-            report(0.5 * point.step / min(plan.steps, until or plan.steps))
-    except Diverged as reason:
-        cause = f"diverged: {reason}"
-    if not states:
-        raise UserError(f"{shot.network}: {cause} before the first checkpoint; nothing to film")
+    steps, states, cause = _trained(network, plan, scene, shot, task.domain, lambda x: report(0.5 * x), until)
     last = from_state(network, states[-1])
     scene = scene.with_keys(last)
     seen = []
@@ -180,6 +185,54 @@ def shoot(shot: Shot, report: Report = lambda share: None, until: int | None = N
         portraits=_portraits(chosen, last, scene, steps, powers[-1] if powers else None),
         keys=scene.keys, n=n, cause=cause, law=scene.law.text if scene.law else "",
     )  # fmt: skip
+
+
+def _trained(
+    network: Architecture, plan: Recipe, scene: Scene, shot: Shot, domain: IntArray, report: Report, until: int | None
+) -> tuple[list[int], Sequence[State], str]:
+    """The steps of the checkpoints, the weights at each, and why there are no more.
+
+    Raises:
+        ValueError: there is not even an untrained network to show.
+    """
+    from nets.models import fresh
+    from nets.train import Diverged, train
+
+    watched = domain[:: -(-len(domain) // WATCHED)]
+    steps, states = [0], [fresh(network, shot.seed).state()]  # the very weights that ``train`` starts from
+    if not _computable(network, states[0], watched):
+        raise ValueError(
+            f"{network.name}: its untrained weights or logits are no numbers, or too large to compute with"
+        )
+    if until == 0:
+        return steps, states, "budget"
+    cause = "budget"
+    run = train(network, scene.inputs, scene.labels, plan, shot.seed, watched=watched, device=shot.device)
+    try:
+        for point in run:
+            if point.attempt:  # a fresh start: what came before is another run
+                break
+            state = point.network.state()
+            if not _computable(network, state, watched):  # the loss that was finite is the one before the last update
+                raise Diverged(f"{network.name}: the weights are too large to compute with at step {point.step}")
+            steps.append(point.step)
+            states.append(state)
+            cause = point.cause or "budget"
+            if until is not None and point.step >= until:
+                break
+            report(point.step / min(plan.steps, until or plan.steps))
+    except Diverged as reason:
+        cause = f"diverged: {reason}"
+    return steps, states, cause
+
+
+def _computable(network: Architecture, state: State, cells: IntArray) -> bool:
+    """Whether weights, and logits on the cells, are numbers whose squares single precision can add up."""
+    from nets.models import from_state
+
+    with np.errstate(all="ignore"):
+        parts = [*state.values(), from_state(network, state).logits(cells)]
+        return all(bool((np.abs(x) < LARGEST).all()) for x in parts)
 
 
 def stream_of(task: Task, shot: Shot) -> Stream:

@@ -1,11 +1,11 @@
-"""The name of a task's results folder."""
+"""The names of results folders: a task's, and those within it."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from bench.parameters import Value
 
@@ -30,8 +30,20 @@ def folder_name(
     p = [f"p{values['p']}"] if "p" in values else []
     if not identity and not others:
         return "-".join([name, *p])
-    digest = hashlib.sha256(json.dumps([name, identity, dict(values)], sort_keys=True).encode()).hexdigest()[:8]
-    readable = "-".join(filter(None, map(_safe, [_spelled(name), *p, *others])))
+    return slug([_spelled(name), *p, *others], [name, identity, dict(values)])
+
+
+def slug(pieces: Sequence[str], content: object) -> str:
+    """The pieces as far as there is room, and 8 hex digits of all that the folder's content depends on.
+
+    Args:
+        content: anything that JSON holds; numbers count to their last digit, where the pieces may be rounded.
+
+    Returns:
+        Letters, digits, - and _ alone, at most 80.
+    """
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
+    readable = "-".join(filter(None, map(_safe, pieces)))
     return f"{readable[: LONGEST - 9].strip('-_')}-{digest}".lstrip("-")
 
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bench.casting import network_of, recipe_of
 from bench.errors import UserError, nearest
+from bench.parameters import Parameter, Range
 from bench.plan import DEVICES, SPLITS, check_jobs
 from bench.registry import LoadedTask, load_task
 from bench.shots import Shot
+from bench.slug import slug
+from bench.userfile import file_parts, load_file
 
 CONTROLS = ("random", "none")
+RANGES = {"lr": Range(above=0), "wd": Range(least=0), "steps": Range(least=1), "settle": Range(least=0)}
 
 
 def changes_of(lr: float | None, wd: float | None, steps: int | None, settle: float | None) -> dict[str, int | float]:
@@ -24,10 +27,10 @@ def changes_of(lr: float | None, wd: float | None, steps: int | None, settle: fl
     """
     given = {"lr": lr, "wd": wd, "steps": steps, "settle": settle}
     for name, value in given.items():
-        least = 1 if name == "steps" else 0
-        if value is not None and not (math.isfinite(value) and value >= least and (value or name in ("wd", "settle"))):
-            wanted = "at least 1" if name == "steps" else "a positive number"
-            raise UserError(f"--{name}: expected {wanted}, got {value:g}")
+        if value is not None:
+            Parameter(name, int if name == "steps" else float, range=RANGES[name]).convert(value, f"--{name}")
+            if not math.isfinite(value):
+                raise UserError(f"--{name}: expected a number, got {value}")
     names = {"lr": "rate", "wd": "decay", "steps": "steps", "settle": "settle"}
     return {names[name]: value for name, value in given.items() if value is not None}
 
@@ -68,10 +71,24 @@ def storyboard(
         raise
     except ValueError as error:
         raise UserError(f"--arch: {error}") from None
-    told = ["film", arch, recipe, f"n{n}", *(f"{k}-{v:g}" for k, v in sorted(changes.items()))]
-    told += [] if split == "cells" else [split]
-    name = "-".join(re.sub(r"[^A-Za-z0-9.]+", "_", x).strip("_") for x in told)
-    return loaded, shots, Path(out) / loaded.slug / name
+    return loaded, shots, Path(out) / loaded.slug / folder_name(shots)
+
+
+def folder_name(shots: Sequence[Shot]) -> str:
+    """A name for what these shots show, and for nothing else: "film-relu-delayed-n1392-5seeds".
+
+    Where the network has options or is a user's own, or settings of the recipe are replaced, 8 hex digits follow.
+    """
+    shot, many = shots[0], f"{len(shots)}seed{'s' * (len(shots) > 1)}"
+    name = shot.network.strip()
+    told = ["film", name, shot.recipe, f"n{shot.n}"]
+    rest = [*([] if shot.split == "cells" else [shot.split]), many, *([] if shot.twin else ["alone"])]
+    rest += [] if shot.device == "cpu" else [shot.device]
+    if not shot.changes and ":" not in name:
+        return "-".join([*told, *rest])
+    file = file_parts(":".join(x for x in name.split(":") if "=" not in x))
+    content = [name, shot.recipe, shot.n, dict(shot.changes), rest, load_file(file[0]).source_hash if file else ""]
+    return slug([*told, *(f"{k}-{v:g}" for k, v in sorted(shot.changes.items())), *rest], content)
 
 
 def _device(asked: str) -> str:

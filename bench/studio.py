@@ -3,30 +3,20 @@
 from __future__ import annotations
 
 import queue
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING, Any
 
-from bench.errors import UserError
+from bench.shots import Take
 from bench.worker import WorkerContext, start
 
 if TYPE_CHECKING:
     from bench.shots import Footage, Shot
 
 
-class RunFailed(Exception):
-    """A run ended in an error; the message says which and why, in one line."""
-
-
-def shoot_all(
-    shots: Sequence[Shot], jobs: int, *, quiet: bool = False
-) -> Generator[tuple[int, list[Footage]], None, None]:
-    """Each shot's footage as it comes in, with the shot's index. Closing the generator ends what still runs.
-
-    Raises:
-        UserError: a shot cannot be made.
-        RunFailed: one failed.
-    """
+def shoot_all(shots: Sequence[Shot], jobs: int, *, quiet: bool = False) -> Generator[tuple[int, Take], None, None]:
+    """What came of each shot, as it comes in, with the shot's index. Closing the generator ends what still runs."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
     from bench.console import Terminal
@@ -49,37 +39,53 @@ def shoot_all(
         for index, found in filmed:
             ended += 1
             report(index, 1.0)
-            if not quiet and not console.is_terminal:
-                console.print(_line(found, ended, len(shots)))
+            if not quiet and not console.is_terminal and found.footages:
+                console.print(_line(found.footages, ended, len(shots)))
             yield index, found
 
 
 Report = Callable[[int, float], None]
 
 
-def _here(shots: Sequence[Shot], report: Report) -> Generator[tuple[int, list[Footage]], None, None]:
+def _here(shots: Sequence[Shot], report: Report) -> Generator[tuple[int, Take], None, None]:
     """One after the other in this process: another would take seconds to start."""
     from bench.shots import take
 
     for i, shot in enumerate(shots):
-        yield i, _made(lambda shot=shot, i=i: take(shot, lambda share: report(i, share)), shot)
+        yield i, take(shot, lambda share, i=i: report(i, share))
 
 
-def _apart(shots: Sequence[Shot], jobs: int, report: Report) -> Generator[tuple[int, list[Footage]], None, None]:
-    """In processes of their own, ``jobs`` at a time."""
+def _apart(shots: Sequence[Shot], jobs: int, report: Report) -> Generator[tuple[int, Take], None, None]:
+    """In processes of their own, ``jobs`` at a time; where one dies, each that died with it gets one for itself."""
+    broken: list[int] = []
+    for index, found in _pooled(dict(enumerate(shots)), jobs, report):
+        if found is None:
+            broken.append(index)
+        else:
+            yield index, found
+    for index in broken:
+        for _, found in _pooled({index: shots[index]}, 1, report):
+            yield index, found or Take([], "its process died; is there enough memory?")
+
+
+def _pooled(shots: Mapping[int, Shot], jobs: int, report: Report) -> Generator[tuple[int, Take | None], None, None]:
+    """By index what came of each shot; None for those whose process died, or another of the pool."""
     context = WorkerContext()
     with context.Manager() as manager:
         news = manager.Queue()
         workers = min(jobs, len(shots))
         pool = ProcessPoolExecutor(workers, mp_context=context, initializer=start, initargs=(1,))
         try:
-            waiting = {pool.submit(_take, i, shot, news): i for i, shot in enumerate(shots)}
+            waiting = {pool.submit(_take, i, shot, news): i for i, shot in shots.items()}
             while waiting:
                 ready, _ = wait(waiting, timeout=0.2, return_when=FIRST_COMPLETED)
                 _read(news, report)
                 for future in ready:
                     index = waiting.pop(future)
-                    yield index, _made(future.result, shots[index])
+                    try:
+                        yield index, future.result()
+                    except BrokenProcessPool:
+                        yield index, None
         finally:
             running = list((getattr(pool, "_processes", None) or {}).values())  # Python 3.14 has a method for that
             pool.shutdown(wait=False, cancel_futures=True)
@@ -87,7 +93,7 @@ def _apart(shots: Sequence[Shot], jobs: int, report: Report) -> Generator[tuple[
                 process.terminate()
 
 
-def _take(index: int, shot: Shot, news: Any) -> list[Footage]:
+def _take(index: int, shot: Shot, news: Any) -> Take:
     from bench.shots import take
 
     return take(shot, lambda share: news.put((index, share)))
@@ -99,16 +105,6 @@ def _read(news: Any, report: Report) -> None:
             report(*news.get_nowait())
         except queue.Empty:
             return
-
-
-def _made(result: Callable[[], list[Footage]], shot: Shot) -> list[Footage]:
-    try:
-        return result()
-    except UserError:
-        raise
-    except Exception as error:
-        why = " ".join(f"{type(error).__name__}: {error}".split())
-        raise RunFailed(f"{shot.network}, seed {shot.seed}: {why}") from error
 
 
 def _line(found: Sequence[Footage], number: int, of: int) -> str:

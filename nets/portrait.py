@@ -24,8 +24,9 @@ class Portrait:
         step: of the checkpoint.
         frequency: of the circle.
         circle: shape (tokens, 2): the weights of the first input's tokens, in the plane in which the *last* network
-            keeps the frequency; in units of its radius there.
-        classes: shape (tokens,): the law's class of each of them.
+            keeps the frequency.
+        tokens, classes: shape (tokens,): which they are, and the law's class of each.
+        order, dlog: of the law: classes count modulo the order; whether they are discrete logarithms.
         input_phases, output_phases: shape (units,), radians: the sum of the phases that a living unit gets from its
             inputs, and that of its row of the readout, at its strongest frequency.
         unit_frequencies: shape (units,): those frequencies.
@@ -35,7 +36,10 @@ class Portrait:
     step: int
     frequency: int
     circle: Matrix
+    tokens: IntArray
     classes: IntArray
+    order: int
+    dlog: bool
     input_phases: Matrix
     output_phases: Matrix
     unit_frequencies: IntArray
@@ -61,18 +65,20 @@ def portrait(network: Network, law: Law, frequency: int, axes: Matrix, cells: In
         frequency, axes: of the circle, see ``plane``.
         cells: shape (n, arity): where units are looked at; best the whole domain.
     """
-    classes = law.tables[0]
-    circle = _table(network, law)[classes >= 0] @ axes
+    tokens = np.flatnonzero(law.tables[0] >= 0)
+    circle, classes = _table(network, law)[tokens] @ axes, law.tables[0][tokens]
     found = units(network, cells)
     empty = np.zeros(0)
     if found is None:
         nothing = np.zeros(0, dtype=np.int64)
-        return Portrait(step, frequency, circle, classes[classes >= 0], empty, empty, nothing, empty)
+        return Portrait(
+            step, frequency, circle, tokens, classes, law.order, law.basis == "dlog", empty, empty, nothing, empty
+        )
     tuned, alive = tuning(network, law, cells, found), found.alive()
     at = tuned.dominant, np.arange(len(alive))
     return Portrait(
-        step, frequency, circle, classes[classes >= 0], tuned.phases[at][alive], tuned.heard[at][alive],
-        tuned.dominant[alive] + 1, tuned.shares[alive],
+        step, frequency, circle, tokens, classes, law.order, law.basis == "dlog",
+        tuned.phases[at][alive], tuned.heard[at][alive], tuned.dominant[alive] + 1, tuned.shares[alive],
     )  # fmt: skip
 
 

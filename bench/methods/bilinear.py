@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from bench.method import Problem
 from bench.networks import Settings, trained
+from bench.parameters import Range
 
 
 def settings(
     problem: Problem,
-    h: int = 0,
+    h: Annotated[int | None, Range(least=1)] = None,
     recipe: Literal["fast", "delayed"] = "fast",
-    lr: float = 0.0,
-    wd: float = -1.0,
-    steps: int = 0,
+    lr: Annotated[float | None, Range(above=0)] = None,
+    wd: Annotated[float | None, Range(least=0)] = None,
+    steps: Annotated[int | None, Range(least=1)] = None,
 ) -> Settings:
     """What the product network and its decoder may be given."""
     del problem

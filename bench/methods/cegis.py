@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from typing import Annotated
 
 import numpy as np
 
 from bench.method import Budget, Candidate, Inapplicable, Problem, method
+from bench.parameters import Range
 from bench.peers import out_of_time
 from synth.carrier import Residues
 from synth.cegis import MOST_COMPONENTS, synthesise
@@ -19,8 +21,8 @@ def cegis(
     problem: Problem,
     budget: Budget,
     rng: np.random.Generator,
-    rlimit: float = 0,
-    components: int = MOST_COMPONENTS,
+    rlimit: Annotated[float, Range(least=0)] = 0,
+    components: Annotated[int, Range(least=1)] = MOST_COMPONENTS,
 ) -> Generator[Candidate, None, None]:
     """z3 wires up components of the language, more and more of them, until a program agrees with the examples.
 

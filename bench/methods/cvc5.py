@@ -8,12 +8,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Generator
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
 from bench import sygus
 from bench.method import Budget, Candidate, Inapplicable, Problem, method
+from bench.parameters import Range
 from bench.peers import out_of_time, require
 from synth.carrier import Residues
 from synth.components import encoded
@@ -24,7 +25,7 @@ from synth.program import Program
 
 @method("cvc5", version=1, family="synth")
 def syntax_guided(
-    problem: Problem, budget: Budget, rng: np.random.Generator, rlimit: int = 0
+    problem: Problem, budget: Budget, rng: np.random.Generator, rlimit: Annotated[int, Range(least=0)] = 0
 ) -> Generator[Candidate, None, None]:
     """SyGuS with cvc5 over the language's own grammar, in a process of its own that its CPU limit stops.
 

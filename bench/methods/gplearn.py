@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from bench.method import Budget, Candidate, Inapplicable, Problem, method
+from bench.parameters import Range
 from bench.peers import require
 from synth.carrier import Carrier, IntArray
 from synth.program import Production, Program
@@ -34,7 +35,11 @@ def _load() -> None:
 
 @method("gplearn", version=1, family="synth", work={"programs": 16_000}, warm=_load)
 def genetic(
-    problem: Problem, budget: Budget, rng: np.random.Generator, programs: int = 0, population: int = 0
+    problem: Problem,
+    budget: Budget,
+    rng: np.random.Generator,
+    programs: Annotated[int, Range(least=0)] = 0,
+    population: Annotated[int, Range(least=0)] = 0,
 ) -> Generator[Candidate, None, None]:
     """Genetic programming with gplearn: functions closed on the carrier, fitness the share of wrong labels.
 

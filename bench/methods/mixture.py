@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 
 from bench.method import Budget, Candidate, Inapplicable, Problem, method
+from bench.parameters import Range
 
 if TYPE_CHECKING:
     from synth.posterior import Posterior
@@ -17,15 +18,13 @@ _SHARE = 4  # of the memory, what the derivations may take
 
 @method("mixture", version=1, family="synth", work={"programs": 1 << 18}, imports=("synth.posterior",), online=True)
 def mixture(
-    problem: Problem, budget: Budget, rng: np.random.Generator, programs: int = 0
+    problem: Problem, budget: Budget, rng: np.random.Generator, programs: Annotated[int, Range(least=0)] = 0
 ) -> Generator[Candidate, None, None]:
     """Solomonoff's predictor in the language: what most of the mass of all programs that agree says.
 
     Its answer on a cell is the most probable value; its program the shortest of the most probable behaviour.
     Derivations are counted to the depth that ``programs`` of them reach; 0 for those of the work budget.
     """
-    if programs < 0:
-        raise ValueError(f"mixture: programs must be positive, or 0 for the work budget's, got {programs}")
     from synth.derivations import Derivations  # late: they need scipy
     from synth.posterior import Posterior
 

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from bench.method import Problem
 from bench.networks import Settings, trained
+from bench.parameters import Range
 
 
 def settings(
     problem: Problem,
-    d: int = 0,
-    h: int = 0,
+    d: Annotated[int | None, Range(least=1)] = None,
+    h: Annotated[int | None, Range(least=1)] = None,
     tables: Literal["auto", "shared", "separate"] = "auto",
     recipe: Literal["fast", "delayed"] = "fast",
-    lr: float = 0.0,
-    wd: float = -1.0,
-    steps: int = 0,
+    lr: Annotated[float | None, Range(above=0)] = None,
+    wd: Annotated[float | None, Range(least=0)] = None,
+    steps: Annotated[int | None, Range(least=1)] = None,
 ) -> Settings:
     """What the ReLU network and its decoder may be given."""
     del problem

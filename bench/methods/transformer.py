@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from bench.method import Inapplicable, Problem
 from bench.networks import Settings, trained
+from bench.parameters import Range
+
+D, HEADS = 64, 4
 
 
 def settings(
     problem: Problem,
-    d: int = 0,
-    h: int = 0,
-    heads: int = 0,
+    d: Annotated[int | None, Range(least=1)] = None,
+    h: Annotated[int | None, Range(least=1)] = None,
+    heads: Annotated[int | None, Range(least=1)] = None,
     tables: Literal["auto", "shared", "separate"] = "auto",
     recipe: Literal["fast", "delayed"] = "fast",
-    lr: float = 0.0,
-    wd: float = -1.0,
-    steps: int = 0,
+    lr: Annotated[float | None, Range(above=0)] = None,
+    wd: Annotated[float | None, Range(least=0)] = None,
+    steps: Annotated[int | None, Range(least=1)] = None,
 ) -> Settings:
     """What the transformer and its decoder may be given."""
     if problem.arity < 2:
@@ -25,9 +29,17 @@ def settings(
     return Settings("transformer", recipe, lr, wd, steps, {"d": d, "h": h, "heads": heads}, tables)
 
 
+def check(size: int, arity: int, given: Mapping[str, Any]) -> None:
+    """Heads share the width; what is not given is nets.transformer's own, named here so that torch is not needed."""
+    d, heads = given.get("d", D), given.get("heads", HEADS)
+    if d % heads:
+        raise ValueError(f"expected d to be a multiple of heads, got d = {d} and heads = {heads}")
+
+
 transformer = trained(
     "transformer",
     settings,
     'Train a one-layer transformer on "a b ="; its law as a program where the two agree.',
     architecture="transformer",
+    check=check,
 )

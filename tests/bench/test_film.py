@@ -5,16 +5,22 @@ from __future__ import annotations
 import csv
 import subprocess
 import sys
-from dataclasses import fields
+from dataclasses import fields, replace
+from string import ascii_letters, digits
 
 import numpy as np
 import pytest
 
-from bench.film import film, main
-from bench.plots import draw
+from bench import plots, shots
+from bench.canister import publish
+from bench.curves import measures
+from bench.film import RunFailed, film, main
+from bench.pictures import circle, spectrum
 from bench.registry import load_task
 from bench.shots import Shot, law_of, shoot, take, unordered
-from nets.dynamics import Measures
+from bench.storyboard import folder_name, storyboard
+from nets.dynamics import Measures, loss
+from nets.models import fresh
 
 NETS = """
 from dataclasses import dataclass
@@ -37,6 +43,22 @@ class Table(Architecture):
 
     def flops(self):
         return 1.0
+
+class Narrow(Table):
+    def forward(self, weights, inputs):
+        return weights["T"][inputs[0]][:, :-1]
+
+class Loud(Table):
+    def forward(self, weights, inputs):
+        return weights["S"][inputs[0]]
+
+class Silent(Table):
+    def forward(self, weights, inputs):
+        return weights["T"][inputs[0]].detach()
+
+class Elsewhere(Table):
+    def tables(self):
+        return (("T", (0, 2)),)
 """
 
 BAD = [
@@ -49,6 +71,11 @@ BAD = [
     ("--task modadd --arch relu:h=x", "integer"),
     ("--task modadd --arch relu:h=-3", "at least 1"),
     ("--task modadd --arch transformer:d=63", "63"),
+    ("--task modadd --p 11 --arch nets.py:Narrow", "(3, 11) for 3 cells, got (3, 10)"),
+    ("--task modadd --arch nets.py:Loud", "nets.py:29: KeyError"),
+    ("--task modadd --arch nets.py:Silent", "nets.py: RuntimeError"),
+    ("--task modadd --arch nets.py:Elsewhere", "(0, 2)"),
+    ("--task modadd --arch nets.py:Table:scale=x", "Table:scale"),
     ("--task modadd --arch nowhere.py:X", "nowhere.py"),
     ("--task modadd --arch nets.py:Tabel", "Table"),
     ("--task modadd --arch nets.py:dataclass", "Architecture"),
@@ -63,9 +90,17 @@ BAD = [
     ("--task modadd --sead 3", "sead"),
     ("--task modadd --control twin", "random"),
     ("--task modadd --split half", "cells"),
-    ("--task modadd --lr 0", "positive"),
-    ("--task modadd --wd -1", "-1"),
-    ("--task modadd --steps 0", "0"),
+    ("--task modadd --lr 0", "above 0"),
+    ("--task modadd --lr nan", "nan"),
+    ("--task modadd --wd -1", "of at least 0"),
+    ("--task modadd --settle inf", "inf"),
+    *(
+        (f"--task modadd --{flag} {x}", "of at least 1")
+        for flag in ("steps", "seeds", "jobs")
+        for x in ("0", "-3", "2.5")
+    ),
+    *((f"--task modadd --steps {x}", "an integer") for x in ("nan", "inf", "1e3", "x")),
+    ("--task modadd --seeds 1.5", "'1.5'"),
     ("--task modadd --jobs 0", "0"),
     ("--task modadd --device tpu", "cuda"),
     ("--task modadd --out blocked", "blocked"),
@@ -100,6 +135,15 @@ def shot(task: str, network: str, fraction: float = 0.5, steps: int = 40, **sett
     )
 
 
+def folders(*, changes=None, seeds=1, **asked) -> set[str]:
+    settings = {"arch": "relu", "recipe": "delayed", "fraction": 0.4, "control": "none", "split": "cells"} | asked
+    _, made, folder = storyboard(
+        "modadd", {"p": "11"}, **settings, seeds=seeds, changes=changes or {}, jobs=1, device="cpu", out="r"
+    )
+    assert folder.name == folder_name(made)
+    return {folder.name}
+
+
 def rows_of(path) -> list[dict[str, str]]:
     with path.open() as file:
         return list(csv.DictReader(file))
@@ -108,7 +152,9 @@ def rows_of(path) -> list[dict[str, str]]:
 @pytest.mark.parametrize("network", ["bilinear", "quadratic", "relu:h=16", "transformer:d=8"])
 def test_a_shot_and_its_twin(network):
     told = []
-    first, twin = take(shot("modadd", network, twin=True), told.append)
+    found = take(shot("modadd", network, twin=True), told.append)
+    assert found.failure == ""
+    first, twin = found.footages
     assert told == sorted(told)
     assert told[-1] == 1
     assert first.steps == twin.steps == sorted(set(first.steps))
@@ -160,10 +206,102 @@ def test_three_inputs_composite_moduli_and_all_cells():
     assert whole.trace["test_loss"][-1] is None
 
 
-def test_a_run_that_diverges_says_so(folder, capsys):
-    line = "--task modadd --p 11 --arch quadratic --lr 1e8 --seeds 1 --control none"
-    assert main(line.split()) == 2
-    assert "diverged" in capsys.readouterr().err
+@pytest.mark.parametrize("network", ["bilinear", "relu", "transformer", "nets.py:Table:scale=3"])
+def test_the_film_begins_with_the_untrained_network(folder, network):
+    told = shot("modadd", network)
+    found = shoot(told)
+    assert found.steps[:2] == [0, 5]
+    task = load_task("modadd", {"p": 11}).task
+    made = fresh(shots.network_of(network, "delayed", 11, 2, told.n, True), told.seed)
+    cells, labels, _ = shots.stream_of(task, told).examples(told.n)
+    assert found.trace["train_loss"][0] == pytest.approx(loss(made.logits(cells), labels), rel=1e-6)
+    still = shoot(replace(told, changes={"steps": 5, "rate": 1e-9, "decay": 0.0}))  # training starts there too
+    assert still.trace["train_loss"][1] == pytest.approx(still.trace["train_loss"][0], rel=1e-4)
+
+
+DIVERGING = "--task modadd --p 11 --arch quadratic --lr 1e8 --control none --jobs 1 --no-plots"
+
+
+def test_a_run_that_diverges_is_filmed_as_far_as_it_went(folder, capsys):
+    assert main(f"{DIVERGING} --seeds 2".split()) == 1
+    assert "quadratic, seeds 0, 1: diverged: quadratic: the training loss is" in capsys.readouterr().err
+    (made,) = (folder / "results" / "modadd-p11").iterdir()
+    rows = rows_of(made / "checkpoints.csv")
+    assert [x["step"] for x in rows] == ["0", "0"]
+    assert all(x["cause"].startswith("diverged: ") for x in rows)
+    assert np.isfinite([float(x["train_loss"]) for x in rows]).all()
+
+
+def test_weights_that_grow_out_of_range_end_a_film(folder):
+    found = shoot(replace(shot("modadd", "bilinear", steps=20), changes={"rate": 1e5, "steps": 20, "settle": 0.0}))
+    assert found.cause.startswith("diverged")
+    assert all(np.isfinite([x for x in values if x is not None]).all() for values in found.trace.values())
+
+
+def test_a_run_that_fails_costs_no_other(folder, capsys, monkeypatch):
+    whole = shots.shoot
+
+    def failing(told, *arguments):
+        if told.seed == 1 or (told.seed == 2 and told.control):
+            raise MemoryError("no room")
+        return whole(told, *arguments)
+
+    monkeypatch.setattr(shots, "shoot", failing)
+    line = "--task modadd --p 5 --arch relu:h=8 --steps 10 --seeds 3 --jobs 1 --no-plots --quiet"
+    assert main(line.split()) == 1
+    said = capsys.readouterr().err.splitlines()
+    assert said == [
+        "bench.film: relu:h=8, seed 1: MemoryError: no room",
+        "bench.film: relu:h=8, seed 2: on random labels: MemoryError: no room",
+    ]
+    (made,) = (folder / "results" / "modadd-p5").iterdir()
+    rows = rows_of(made / "checkpoints.csv")
+    assert {(x["seed"], x["labels"]) for x in rows} == {("0", "task"), ("0", "random"), ("2", "task")}
+    with pytest.warns(RuntimeWarning, match="seed 1: MemoryError"):
+        rolls = film("modadd", p=5, arch="relu:h=8", steps=10, seeds=2, jobs=1, control="none", plots=False)
+    assert set(rolls.checkpoints["seed"]) == {0}
+
+
+def test_where_all_runs_fail_nothing_is_left(folder, capsys, monkeypatch):
+    def failing(*_):
+        raise ValueError("no such weather")
+
+    monkeypatch.setattr(shots, "shoot", failing)
+    tiny = "--task modadd --p 5 --arch relu --jobs 1 --quiet"
+    assert main(f"{tiny} --seeds 2".split()) == 1
+    assert capsys.readouterr().err == "bench.film: relu, seeds 0, 1: ValueError: no such weather\n"
+    assert not (folder / "results").exists()
+    with pytest.raises(RunFailed, match="weather"):
+        film("modadd", p=5, arch="relu", seeds=1, jobs=1)
+
+
+def test_every_setting_has_a_folder_of_its_own(folder):
+    same = folders() | folders(changes={})
+    assert same == {"film-relu-delayed-n48-1seed-alone"}
+    different = [
+        folders(), folders(seeds=2), folders(control="random"), folders(split="pairs"), folders(recipe="fast"),
+        folders(fraction=0.5), folders(arch="relu:h=8"), folders(arch="relu:h=80"), folders(arch="nets.py:Table"),
+        *(folders(changes={"decay": x}) for x in (1e6, 1e-6, 1.0, 1.0000001)), folders(changes={"rate": 1.0}),
+        folders(arch="relu:h=8", changes={"decay": 1.0}),
+    ]  # fmt: skip
+    (folder / "nets.py").write_text(NETS + "\n")
+    different.append(folders(arch="nets.py:Table"))
+    names = set.union(*different)
+    assert len(names) == len(different)
+    assert all(len(x) <= 80 and set(x) <= set(ascii_letters + digits + "-_") for x in names)
+
+
+def test_a_film_made_again_leaves_nothing_of_the_one_before(tmp_path):
+    old, new = tmp_path / "film", tmp_path / "aside"
+    for place, names in ((old, ("checkpoints.csv", "spectrum.csv", "notes.txt", "plots/circle.png")),
+                         (new, ("checkpoints.csv", "transitions.csv"))):  # fmt: skip
+        (place / "plots").mkdir(parents=True)
+        for name in names:
+            (place / name).write_text(place.name)
+    publish(new, old)
+    assert {x.name: x.read_text() for x in old.iterdir()} == {
+        "checkpoints.csv": "aside", "transitions.csv": "aside", "notes.txt": "film",
+    }  # fmt: skip
 
 
 @pytest.mark.slow
@@ -172,14 +310,15 @@ def test_the_command_writes_tables_and_plots(folder, capsys):
     assert main(line.split()) == 0
     out = capsys.readouterr().out
     assert "variance explained" in out
+    assert out.endswith(": checkpoints.csv spectrum.csv transitions.csv plots/\n")
     (made,) = (folder / "results" / "modadd-p11").iterdir()
     rows = {name: rows_of(made / f"{name}.csv") for name in ("checkpoints", "transitions")}
     assert {(x["labels"], x["seed"]) for x in rows["checkpoints"]} == {(a, b) for a in ("task", "random") for b in "01"}
-    assert {x["step"] for x in rows["checkpoints"]} == {str(x) for x in range(5, 61, 5)}
+    assert {x["step"] for x in rows["checkpoints"]} == {str(x) for x in range(0, 61, 5)}
     assert {x["cause"] for x in rows["checkpoints"]} == {"", "budget"}
     assert "variance_explained" in {x["measure"] for x in rows["transitions"]}
     shares = rows_of(made / "spectrum.csv")
-    assert len(shares) == 4 * 12 * 5
+    assert len(shares) == 4 * 13 * 5
     for name in ("curve", "measures", "order", "spectrum", "circle", "phases"):
         assert (made / "plots" / f"{name}.png").read_bytes()[:4] == b"\x89PNG"
         assert (made / "plots" / f"{name}.pdf").read_bytes()[:4] == b"%PDF"
@@ -187,12 +326,38 @@ def test_the_command_writes_tables_and_plots(folder, capsys):
 
 @pytest.mark.slow
 def test_plots_without_a_law_are_those_that_need_none(folder):
-    plots = draw(load_task("modmax", {"p": 5}), [shoot(shot("modmax", "relu", p=5))], folder)
-    assert {x.name for x in plots} == {f"{x}.{kind}" for x in ("curve", "measures", "order") for kind in ("pdf", "png")}
+    drawn = plots.draw(load_task("modmax", {"p": 5}), [shoot(shot("modmax", "relu", p=5))], folder)
+    assert {x.name for x in drawn} == {f"{x}.{kind}" for x in ("curve", "measures", "order") for kind in ("pdf", "png")}
+
+
+def test_plots_tell_what_they_show():
+    found = take(shot("modmul", "bilinear", twin=True)).footages
+    figure = circle(found[0], "modmul")
+    written = {int(x.get_text()) for axes in figure.axes for x in axes.texts}
+    assert 0 not in written  # it has no logarithm, and no place on the circle
+    assert written <= set(range(11))
+    assert "order\u00a0of" in figure.get_suptitle()
+    assert "log\u00a0x" in figure.get_suptitle()
+    panels = {x.get_title(): x for x in measures(found[:1], found[1:], "modmul").axes}
+    code = panels["code length / table of labels"]
+    assert code.get_ylim()[1] > max(x for x in found[0].trace["code_ratio"] if x is not None)
+    assert "removed_random_accuracy" not in found[0].transitions  # there are too few frequencies for that
+    legend = panels["accuracy without some frequencies"].get_legend()
+    assert [x.get_text() for x in legend.get_texts()] == ["keys removed"]
+    long = spectrum(found[0], None, "a rather long title " * 9)
+    assert max(map(len, long.get_suptitle().splitlines())) < 16 * long.get_figwidth()
+    assert " ".join(long.get_suptitle().split()).count("a rather long title") == 9
+
+
+def test_a_legend_names_no_line_that_is_not_there():
+    whole = [shoot(shot("a + 5*b", "quadratic", fraction=1.0, p=6))]
+    axes = plots.curve(whole, [], "no cell is held out").axes
+    assert [[x.get_text() for x in y.get_legend().get_texts()] for y in axes] == [["examples"], ["examples"]]
 
 
 def test_from_python_without_a_law(folder):
-    rolls = film("modmax", p=5, arch="nets.py:Table:scale=0.5", seeds=1, control="none", steps=20, jobs=1, plots=False)
+    settings = {"arch": "nets.py:Table:scale=0.5", "seeds": 1, "control": "none", "steps": 20, "jobs": 1}
+    rolls = film("modmax", p=5, **settings, plots=False)
     assert set(rolls.checkpoints["labels"]) == {"task"}
     assert rolls.checkpoints["variance_explained"].isna().all()
     assert rolls.checkpoints["hidden_rank"].isna().all()

@@ -264,7 +264,8 @@ def test_the_jump_is_told():
         "law_accepted": [1.0, 0.0, *[1.0] * 8],
     }
     found = jump(steps, trace)
-    assert asdict(found) == {"memorised": 20, "half": 40, "exact": 60, "apart_half": 50, "width": 20, "law": 30}
+    told = {"memorised": 20, "half": 40, "exact": 60, "apart_half": 50, "width": 20, "law": 30, "apart_width": 20}
+    assert asdict(found) == told
     never = jump(steps, {"train_accuracy": [0.5] * 10})
     assert set(asdict(never).values()) == {None}
 
