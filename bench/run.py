@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from cyclopts import App, Parameter
 
-from bench.commandline import EXIT_OK, EXIT_RUN_FAILED, serve, version
+from bench.commandline import EXIT_OK, EXIT_RUN_FAILED, Count, serve, version
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -199,11 +199,11 @@ def command(
     language: str | None = None,
     examples: _Lists = None,
     fractions: _Lists = None,
-    seeds: int = 3,
+    seeds: Count = 3,
     seconds: float = 5.0,
-    memory_mib: int = 2048,
-    jobs: int | None = None,
-    threads: int = 1,
+    memory_mib: Count = 2048,
+    jobs: Count | None = None,
+    threads: Count = 1,
     device: str = "auto",
     stack: str = "auto",
     noise: float = 0.0,

@@ -72,6 +72,7 @@ BAD = [
     ("--task modadd --seconds soon", "soon"),
     ("--task modadd --noise 2", "2"),
     ("--task modadd --seeds 0", "0"),
+    *((f"--task modadd --{flag} 2.5", "'2.5'") for flag in ("seeds", "jobs", "threads", "memory-mib")),
     ("--task modadd --jobs 0", "0"),
     ("--task modadd --threads 0", "0"),
     ("--task modadd --split half", "cells"),
