@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench.errors import UserError
 
-TABLES = ("checkpoints", "transitions", "spectrum")
+TABLES = ("checkpoints", "transitions", "spectrum", "anatomy", "units", "tokens")
 PLOTS = ("curve", "measures", "order", "spectrum", "circle", "phases")
 KINDS = ("pdf", "png")
 

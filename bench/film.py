@@ -41,6 +41,9 @@ class Rolls(NamedTuple):
     transitions: pd.DataFrame
     spectrum: pd.DataFrame
     folder: Path
+    anatomy: pd.DataFrame
+    units: pd.DataFrame
+    tokens: pd.DataFrame
 
 
 def film(
@@ -82,7 +85,7 @@ def film(
     """
     import pandas as pd
 
-    from bench.reel import checkpoint_rows, spectrum_rows, transition_rows
+    from bench.reel import ROWS
     from bench.registry import as_flags
     from bench.storyboard import changes_of, storyboard
 
@@ -93,11 +96,11 @@ def film(
     footages, wrong = _perform(loaded, shots, folder, jobs=jobs, quiet=True, plots=plots)
     for line in wrong:
         warnings.warn(line, RuntimeWarning, stacklevel=2)
-    checkpoints, transitions, spectrum = (
-        pd.DataFrame([row for x in footages for row in rows(loaded, x)]).convert_dtypes()
-        for rows in (checkpoint_rows, transition_rows, spectrum_rows)
-    )
-    return Rolls(checkpoints, transitions, spectrum, folder)
+    tables = {
+        name: pd.DataFrame([row for x in footages for row in rows(loaded, x)]).convert_dtypes()
+        for name, rows in ROWS.items()
+    }
+    return Rolls(**tables, folder=folder)
 
 
 class RunFailed(Exception):

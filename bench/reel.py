@@ -1,10 +1,10 @@
-"""A film's tables: a row a checkpoint, a row a measure, a row a frequency; and their summary for the terminal."""
+"""A film's tables, a row a checkpoint, a measure, a frequency or a part of the network; and their summary."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from statistics import median
@@ -14,7 +14,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from bench.canister import TABLES
+from bench.anatomy import Anatomy, anatomy_rows, tokens_rows, units_rows
 from bench.leaderboard import tell
 from bench.registry import LoadedTask
 from bench.shots import Footage, Shot, Take
@@ -79,6 +79,25 @@ def spectrum_rows(task: LoadedTask, footage: Footage) -> Iterator[Row]:
             yield {**common, "step": step, "frequency": k, "power": energy, "key": k in footage.keys}
 
 
+def _anatomical(make: Callable[[Anatomy], Iterator[Row]]) -> Callable[[LoadedTask, Footage], Iterator[Row]]:
+    def rows(task: LoadedTask, footage: Footage) -> Iterator[Row]:
+        if footage.anatomy is not None:
+            common = {**_common(task, footage), "step": footage.steps[-1]}
+            yield from ({**common, **row} for row in make(footage.anatomy))
+
+    return rows
+
+
+ROWS: Mapping[str, Callable[[LoadedTask, Footage], Iterator[Row]]] = {
+    "checkpoints": checkpoint_rows,
+    "transitions": transition_rows,
+    "spectrum": spectrum_rows,
+    "anatomy": _anatomical(anatomy_rows),
+    "units": _anatomical(units_rows),
+    "tokens": _anatomical(tokens_rows),
+}
+
+
 def troubles(shots: Sequence[Shot], takes: Sequence[Take]) -> list[str]:
     """A line for each way in which a training diverged or a run failed, with its seeds."""
     seeds: dict[str, list[int]] = {}
@@ -96,8 +115,8 @@ def troubles(shots: Sequence[Shot], takes: Sequence[Take]) -> list[str]:
 
 
 def write_tables(loaded: LoadedTask, footages: Sequence[Footage], folder: Path) -> None:
-    """checkpoints.csv, transitions.csv and, where the task has a law, spectrum.csv."""
-    for name, make in zip(TABLES, (checkpoint_rows, transition_rows, spectrum_rows), strict=True):
+    """A CSV file for each of ``ROWS`` that there is anything for: without a law, the first two."""
+    for name, make in ROWS.items():
         rows = [row for x in footages for row in make(loaded, x)]
         if not rows:
             continue

@@ -20,6 +20,7 @@ from bench.parameters import Value
 from synth.carrier import IntArray, Residues
 
 if TYPE_CHECKING:
+    from bench.anatomy import Anatomy
     from bench.stream import Stream
     from bench.task import Task
     from nets.dynamics import Scene
@@ -77,6 +78,7 @@ class Footage:
         n: the examples that the split reached.
         cause: why training ended: "settled", "budget", or "diverged: ...".
         law: the task's, as text; "" where it has none.
+        anatomy: of the last checkpoint; None without a law or held-out cells.
     """
 
     shot: Shot
@@ -90,6 +92,7 @@ class Footage:
     n: int
     cause: str
     law: str
+    anatomy: Anatomy | None
 
 
 def law_of(task: Task) -> Law | None:
@@ -151,6 +154,7 @@ def shoot(shot: Shot, report: Report = lambda share: None, until: int | None = N
     """
     import torch
 
+    from bench.anatomy import dissect
     from bench.registry import load_task
     from nets.dynamics import Measures, observe
     from nets.models import from_state
@@ -184,6 +188,7 @@ def shoot(shot: Shot, report: Report = lambda share: None, until: int | None = N
         transitions=transitions(steps, trace), jump=jump(steps, trace),
         portraits=_portraits(chosen, last, scene, steps, powers[-1] if powers else None),
         keys=scene.keys, n=n, cause=cause, law=scene.law.text if scene.law else "",
+        anatomy=dissect(last, scene.law, *scene.held_out_seen, shot.seed) if scene.keys and scene.law else None,
     )  # fmt: skip
 
 

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 
 from bench import plots, shots
-from bench.canister import publish
+from bench.canister import TABLES, publish
 from bench.curves import measures
 from bench.film import RunFailed, film, main
 from bench.pictures import circle, spectrum
+from bench.reel import ROWS
 from bench.registry import load_task
 from bench.shots import Shot, law_of, shoot, take, unordered
 from bench.storyboard import folder_name, storyboard
@@ -291,6 +292,10 @@ def test_every_setting_has_a_folder_of_its_own(folder):
     assert all(len(x) <= 80 and set(x) <= set(ascii_letters + digits + "-_") for x in names)
 
 
+def test_every_table_is_known_to_the_folder():
+    assert tuple(ROWS) == TABLES
+
+
 def test_a_film_made_again_leaves_nothing_of_the_one_before(tmp_path):
     old, new = tmp_path / "film", tmp_path / "aside"
     for place, names in ((old, ("checkpoints.csv", "spectrum.csv", "notes.txt", "plots/circle.png")),
@@ -310,7 +315,7 @@ def test_the_command_writes_tables_and_plots(folder, capsys):
     assert main(line.split()) == 0
     out = capsys.readouterr().out
     assert "variance explained" in out
-    assert out.endswith(": checkpoints.csv spectrum.csv transitions.csv plots/\n")
+    assert out.endswith(": anatomy.csv checkpoints.csv spectrum.csv tokens.csv transitions.csv units.csv plots/\n")
     (made,) = (folder / "results" / "modadd-p11").iterdir()
     rows = {name: rows_of(made / f"{name}.csv") for name in ("checkpoints", "transitions")}
     assert {(x["labels"], x["seed"]) for x in rows["checkpoints"]} == {(a, b) for a in ("task", "random") for b in "01"}
@@ -319,6 +324,10 @@ def test_the_command_writes_tables_and_plots(folder, capsys):
     assert "variance_explained" in {x["measure"] for x in rows["transitions"]}
     shares = rows_of(made / "spectrum.csv")
     assert len(shares) == 4 * 13 * 5
+    last = {"step": "60", "labels": "task", "seed": "1"}
+    for name, key in (("anatomy", "piece"), ("units", "unit"), ("tokens", "token")):
+        found = rows_of(made / f"{name}.csv")
+        assert any(row[key] != "" and last.items() <= row.items() for row in found)
     for name in ("curve", "measures", "order", "spectrum", "circle", "phases"):
         assert (made / "plots" / f"{name}.png").read_bytes()[:4] == b"\x89PNG"
         assert (made / "plots" / f"{name}.pdf").read_bytes()[:4] == b"%PDF"
@@ -362,8 +371,7 @@ def test_from_python_without_a_law(folder):
     assert rolls.checkpoints["variance_explained"].isna().all()
     assert rolls.checkpoints["hidden_rank"].isna().all()
     assert rolls.spectrum.empty
-    assert not (rolls.folder / "spectrum.csv").exists()
-    assert not (rolls.folder / "plots").exists()
+    assert {x.name for x in rolls.folder.iterdir()} == {"checkpoints.csv", "transitions.csv"}
     assert np.isfinite(rolls.checkpoints["train_loss"].astype(float)).all()
 
 
