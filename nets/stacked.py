@@ -69,9 +69,7 @@ def train_many(
     courses = [Course(architecture, x, n, watched=watched, noise=noise, spacing=spacing) for x in recipes]
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
     streams = [
-        batches(
-            tokens(x, device), torch.as_tensor(y, device=device), recipe.batch, torch.Generator().manual_seed(s + 1)
-        )
+        batches(tokens(x, device), torch.tensor(y).to(device), recipe.batch, torch.Generator().manual_seed(s + 1))
         for s, x, y, recipe in zip(seeds, inputs, labels, recipes, strict=True)
     ]
     starts = [architecture.start(generator) for generator in generators]

@@ -75,6 +75,15 @@ def test_times_are_the_methods_own(tmp_path):
     assert slept.timing == "alone"
 
 
+def test_what_a_worker_computes_with_is_set_before_anything_loads(tmp_path, monkeypatch):
+    monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "1")
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    (record,) = run_once(tmp_path, ["surroundings"])
+    told = {"NVIDIA_TF32_OVERRIDE": "0", "OMP_NUM_THREADS": "1", "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
+    assert {name: record.notes[name] for name in told} == told
+
+
 def test_an_answer_after_the_time_does_not_count(tmp_path):
     made = plan(
         "modadd", {"p": "11"}, methods=[f"{METHODS}:oracle_sum:wait=0.4"], examples=[20], seeds=1, seconds=0.2,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from pretend import pretended_gpu
 
 from synth.bank import Bank
 from synth.carrier import Carrier, Residues, symmetric_group
@@ -75,6 +76,19 @@ def test_memory_is_honoured_on_a_device():
 def test_no_such_device_is_one_line():
     with pytest.raises(ValueError, match="torch has no device 'abacus'"):
         Bank(language("ring", 1), Residues(5), np.zeros((1, 1)), max_bits=9, device="abacus")
+
+
+@pytest.mark.parametrize("case", [CASES[0], CASES[6], CASES[8], CASES[12]], ids=lambda x: f"{x[0]}-{x[2].name}")
+def test_the_bank_on_a_pretended_gpu_is_the_bank(case, monkeypatch):
+    """Nothing that the device computes meets a tensor of the CPU (tests/pretend.py)."""
+    monkeypatch.setattr("synth.bank._SMALL", 0)
+    name, arity, carrier, points, bits = case
+    lang, inputs = language(name, arity), inputs_for(carrier, arity, points)
+    one = Bank.build(lang, carrier, inputs, max_bits=bits - 2)
+    with pretended_gpu() as seen:
+        other = Bank.build(lang, carrier, inputs, max_bits=bits - 2, device="cuda")
+    assert_same(one, other)
+    assert "sort" in seen or "unique_dim" in seen or "_unique2" in seen
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
