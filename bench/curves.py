@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from bench.reel import middle
+from bench.reel import middle, turned
 from bench.shots import Footage
 from bench.style import BLACK, BLUE, FAINT, GREEN, GREY, ORANGE, PURPLE, RED, headed, steps_axis
 
@@ -163,10 +163,10 @@ def changes(runs: Sequence[Footage]) -> list[tuple[str, tuple[float, float, floa
     """The measures of ``ORDER`` that change in most runs: what they are called, and the median steps of 10, 50, 90%."""
     found: list[tuple[str, tuple[float, float, float]]] = []
     for name, label in ORDER.items():
-        some = [x.transitions[name].steps for x in runs if name in x.transitions]
-        low, half, high = (middle([x[i] for x in some]) if some else None for i in range(3))
+        some = [x.transitions[name] for x in runs if name in x.transitions]
+        low, half, high = (middle([x.steps[i] for x in some]) if some else None for i in range(3))
         if low is not None and half is not None and high is not None and inf not in (low, half, high):
-            found.append((label, (low, half, high)))
+            found.append((f"{label}, way back" if turned(some) else label, (low, half, high)))
     return sorted(found, key=lambda x: (-x[1][1], -x[1][0]))
 
 

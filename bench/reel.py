@@ -19,6 +19,7 @@ from bench.leaderboard import tell
 from bench.registry import LoadedTask
 from bench.shots import Footage, Shot, Take
 from bench.store import write_atomically
+from nets.transitions import Transition
 
 Row = dict[str, Any]
 TASK, CONTROL = "task", "random"
@@ -135,6 +136,11 @@ def middle(values: Sequence[float | None]) -> float | None:
     return median(known + [float("inf")] * (len(values) - len(known)))
 
 
+def turned(changes: Sequence[Transition]) -> bool:
+    """Whether most runs' steps are those of the way back from an extreme."""
+    return 2 * sum(x.turn is not None for x in changes) > len(changes)
+
+
 def summary(task: LoadedTask, footages: Sequence[Footage]) -> RenderableType:
     """The film's table: medians over seeds, the random-label twins beside them."""
     runs = [x for x in footages if not x.shot.control]
@@ -143,6 +149,7 @@ def summary(task: LoadedTask, footages: Sequence[Footage]) -> RenderableType:
     heads = ["measure", "start", "end", "10%", "50%", "90%", "r"] + (["twin"] if twins else [])
     for head in heads:
         table.add_column(head, justify="left" if head == "measure" else "right", no_wrap=True)
+    back = False
     for name in SUMMARY:
         if not any(name in x.transitions for x in runs):
             continue
@@ -152,17 +159,20 @@ def summary(task: LoadedTask, footages: Sequence[Footage]) -> RenderableType:
 
         cells = [over(lambda x: x.start, runs), over(lambda x: x.end, runs)]
         steps = [over(lambda x, i=i: x.steps[i], runs) for i in range(3)]
-        shown = [name.replace("_", " "), *map(_figure, cells), *(_step(x) for x in steps)]
+        legs = turned([x.transitions[name] for x in runs if name in x.transitions])
+        shown = [name.replace("_", " ") + "*" * legs, *map(_figure, cells), *(_step(x) for x in steps)]
         correlation = over(lambda x: x.correlation, runs)
         shown.append("" if correlation is None else f"{correlation:.2f}")
         if twins:
             shown.append(_figure(over(lambda x: x.end, twins)))
         table.add_row(*shown)
+        back = back or legs
     lines: list[RenderableType] = [Text(_jump_line(runs)), Text("")]
     many = f", medians of {len(runs)} seeds" if len(runs) > 1 else ""
     note = f"start and end of each measure, the steps at which it has made 10, 50 and 90% of its change{many}; "
     note += "r: correlation with the held-out accuracy over checkpoints"
     note += "; twin: where a network on random labels ends." if twins else "."
+    note += " *: it went far beyond its end; the steps are those of its way back." if back else ""
     if not runs or not runs[0].law:
         note += f" {task.name} has no law phi(c) = f(a) + g(b): measures that need one are left out."
     return Group(*lines, table, Text(""), Text(note, style="dim"))

@@ -16,12 +16,13 @@ from bench.canister import TABLES, publish
 from bench.curves import measures
 from bench.film import RunFailed, film, main
 from bench.pictures import circle, spectrum
-from bench.reel import ROWS
+from bench.reel import ROWS, turned
 from bench.registry import load_task
 from bench.shots import Shot, law_of, shoot, take, unordered
 from bench.storyboard import folder_name, storyboard
 from nets.dynamics import Measures, loss
 from nets.models import fresh
+from nets.transitions import transition
 
 NETS = """
 from dataclasses import dataclass
@@ -56,6 +57,15 @@ class Loud(Table):
 class Silent(Table):
     def forward(self, weights, inputs):
         return weights["T"][inputs[0]].detach()
+
+class Mortal(Table):
+    def forward(self, weights, inputs):
+        import multiprocessing, os, pathlib
+        grave = pathlib.Path("grave")
+        if multiprocessing.parent_process() is not None and len(list(grave.iterdir())) < int(grave.stat().st_mode & 7):
+            (grave / str(os.getpid())).touch()
+            os._exit(9)
+        return super().forward(weights, inputs)
 
 class Elsewhere(Table):
     def tables(self):
@@ -263,6 +273,20 @@ def test_a_run_that_fails_costs_no_other(folder, capsys, monkeypatch):
     assert set(rolls.checkpoints["seed"]) == {0}
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("deaths", "status"), [(1, 0), (7, 1)])
+def test_a_process_that_dies_takes_no_other_with_it(folder, capsys, deaths, status):
+    (folder / "grave").mkdir()
+    (folder / "grave").chmod(0o770 + deaths)  # how many may die, where every process can read it
+    line = "--task modadd --p 5 --arch nets.py:Mortal --seeds 2 --jobs 2 --steps 10 --control none --no-plots --quiet"
+    assert main(line.split()) == status
+    said = capsys.readouterr().err
+    assert said == (
+        "" if status == 0 else "bench.film: nets.py:Mortal, seeds 0, 1: its process died; is there enough memory?\n"
+    )
+    assert (folder / "results").exists() == (status == 0)
+
+
 def test_where_all_runs_fail_nothing_is_left(folder, capsys, monkeypatch):
     def failing(*_):
         raise ValueError("no such weather")
@@ -290,6 +314,19 @@ def test_every_setting_has_a_folder_of_its_own(folder):
     names = set.union(*different)
     assert len(names) == len(different)
     assert all(len(x) <= 80 and set(x) <= set(ascii_letters + digits + "-_") for x in names)
+
+
+def test_a_measure_that_turned_back_is_marked():
+    steps, trace = list(range(0, 200, 5)), np.arange(40.0)
+    there = transition(steps, list(trace), [None] * 40)
+    back = transition(steps, list(np.minimum(trace, 50 - trace)), [None] * 40)
+    assert [turned(x) for x in ([there], [back], [there, back], [there, back, back], [])] == [
+        False,
+        True,
+        False,
+        True,
+        False,
+    ]
 
 
 def test_every_table_is_known_to_the_folder():
