@@ -1,32 +1,42 @@
 """The smallest description of a network under which its certificate still holds, in bits.
 
-Weights are rounded to few bits, as they stand, or as coefficients of few characters of the law, or neuron by neuron as
-one cosine; each coarse description is a network again, and what is certified is that one. Its bits are a
-length for the function, the certificate says that the function is the program.
+Three kinds: "weights" as they stand; "characters", the coefficients of few frequencies of the law (nets/spelling.py);
+and "neurons", where each hidden unit has one frequency. Numbers are rounded to steps on a geometric grid, and what is
+counted is a code that a decoder could read: kind, shapes, frequencies, the steps and largest symbols in Elias's code,
+the symbols in an adaptive arithmetic code, and the law by whose classes the waves go. Each coarse description is a
+network again, and that one is certified: its bits are a length for the function, the certificate says that the function
+is the program.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from math import ceil, comb, log2
+from dataclasses import dataclass, fields
+from functools import partial
+from math import comb, log2
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from nets.certificate import Certificate, certify
-from nets.fourier import characters, constants, frequencies
-from nets.models import Network
-from nets.relu import Relu
+from nets.description import adaptive_bits
+from nets.fourier import frequencies
+from nets.models import ARCHITECTURES, Architecture, Network
+from nets.spelling import Spelling, dominant, spell
 from synth.carrier import IntArray
 from synth.closed_forms import law_program
+from synth.integers import delta_bits
 from synth.language import default_language
 from synth.laws import Law
 
 Matrix = npt.NDArray[np.float64]
-SCALE_BITS = 32  # a float32 for each tensor's step
-PRECISIONS = range(2, 13)
+Right = Callable[[Network], bool]
+KINDS = ("weights", "characters", "neurons")
+GRID = 4  # steps are powers of 2^(1/4)
+COARSEST, FINEST = 20, -20  # grid points from the root mean square, between which steps are looked for
+WAVES, STILL = " waves", " still"
+SLACK = 3  # grid points that all steps are taken finer by, before each is coarsened by itself
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,17 +45,17 @@ class Coarse:
 
     Attributes:
         kind: "weights", "characters" or "neurons".
-        precision: bits for each number.
-        numbers: how many there are.
+        numbers: how many are written down.
+        nonzero: how many of them are not 0.
         frequencies: how many characters, or 0.
-        bits: in all, the steps' scales, the choice of frequencies, and the law by whose classes the waves go, included.
+        bits: in all.
         network: what they describe.
         certificate: of that network.
     """
 
     kind: str
-    precision: int
     numbers: int
+    nonzero: int
     frequencies: int
     bits: float
     network: Network
@@ -53,180 +63,176 @@ class Coarse:
 
 
 def smallest(network: Network, law: Law, cells: IntArray, answers: IntArray) -> list[Coarse]:
-    """For each kind of description the smallest that was certified to answer ``answers`` (N,) at ``cells``, by bits.
+    """For each kind the smallest description found that is certified to answer ``answers`` (N,) at ``cells``, by bits.
 
     Kinds that no precision certifies, or that the architecture has no use for, are missing.
     """
-    kinds: list[Callable[[Network, Law], Iterator[tuple[float, Coarse]]]] = [_weights, _characters, _neurons]
-    network = _unfolded(network)
-    found: list[Coarse] = []
     program = law_program(law, default_language(law.carrier, len(law.tables)), cells)
-    by_law = min(law.bits, program.bits if program is not None else law.bits)
-    for kind in kinds:
-        bits_of_law = 0.0 if kind is _weights else by_law
-        for _, described in sorted(kind(network, law), key=lambda x: x[0]):
-            if (described.network.predict(cells) == answers).all():
-                certificate = certify(described.network, cells, answers)
-                if certificate.holds:
-                    found.append(replace(described, bits=described.bits + bits_of_law, certificate=certificate))
-                    break
+    by_law = 1 + min(law.bits, program.bits if program is not None else law.bits)
+
+    def right(made: Network) -> bool:
+        return bool((made.predict(cells) == answers).all())
+
+    found: list[Coarse] = []
+    for schemes in (_weights(network), _characters(network, law, by_law, right), _neurons(network, law, by_law, right)):
+        tried = [x for scheme in schemes if (x := _shortest(scheme, right)) is not None]
+        for written in sorted(tried, key=lambda x: x.bits):
+            certificate = certify(written.network, cells, answers)
+            if certificate.holds:
+                found.append(_coarse(written, certificate))
+                break
     return sorted(found, key=lambda x: x.bits)
 
 
-_NONE = Certificate(False, float("nan"), float("nan"), float("nan"), 0, None, "not tried")
+@dataclass(frozen=True, eq=False)
+class _Scheme:
+    """What is written down: numbers by name, and ``bits`` for what says how to read them."""
+
+    kind: str
+    numbers: Mapping[str, Matrix]
+    make: Callable[[Mapping[str, Matrix]], Network]
+    frequencies: int
+    bits: float
 
 
-def rounded(values: Matrix, precision: int) -> Matrix:
-    """Each number as one of 2^precision - 1 equal steps that reach from minus to plus the largest."""
-    reach = float(np.abs(values).max(initial=0.0))
-    if reach == 0.0:
-        return values
-    step = reach / max(1, 2 ** (precision - 1) - 1)
-    return np.round(values / step) * step
+@dataclass(frozen=True, eq=False)
+class _Written:
+    """A scheme with a step for each of its tensors."""
+
+    scheme: _Scheme
+    symbols: Mapping[str, IntArray]
+    bits: float
+    network: Network
 
 
-def _tensors(network: Network) -> Mapping[str, Matrix]:
-    return {name: x.detach().cpu().double().numpy() for name, x in network.weights.items()}
+def _coarse(written: _Written, certificate: Certificate) -> Coarse:
+    symbols = written.symbols.values()
+    numbers, nonzero = sum(x.size for x in symbols), sum(int(np.count_nonzero(x)) for x in symbols)
+    scheme = written.scheme
+    return Coarse(scheme.kind, numbers, nonzero, scheme.frequencies, written.bits, written.network, certificate)
 
 
-def _made(network: Network, changed: Mapping[str, Matrix]) -> Network:
-    return network.with_weights({name: torch.from_numpy(x.astype(np.float32)) for name, x in changed.items()})
+def quantised(values: Matrix, exponent: int) -> tuple[IntArray, float]:
+    """Numbers as multiples of 2^(exponent / 4): those, and the bits of the step, the largest and all of them."""
+    symbols = np.rint(values / 2 ** (exponent / GRID)).astype(np.int64)
+    largest = int(np.abs(symbols).max(initial=0))
+    return symbols, delta_bits(largest + 1) + 1 + delta_bits(abs(exponent) + 1) + adaptive_bits(symbols, largest)
 
 
-def _unfolded(network: Network) -> Network:
-    """A ReLU network with a shared embedding as what it is to its hidden layer: the same table for every input."""
-    kind = network.architecture
-    if not isinstance(kind, Relu) or kind.separate:
-        return network
-    table = (network.weights["E"].double() @ network.weights["M"].double()).float()
-    weights = {f"U{i}": table for i in range(kind.arity)} | {name: network.weights[name] for name in ("b", "W")}
-    return Network(replace(kind, separate=True), weights)
+def _write(scheme: _Scheme, exponents: Mapping[str, int]) -> _Written:
+    parts = {name: quantised(values, exponents[name]) for name, values in scheme.numbers.items()}
+    given: dict[str, Matrix] = {name: x * np.float64(2 ** (exponents[name] / GRID)) for name, (x, _) in parts.items()}
+    bits = scheme.bits + sum(x for _, x in parts.values())
+    return _Written(scheme, {name: x for name, (x, _) in parts.items()}, bits, scheme.make(given))
 
 
-def _numbers(tensors: Mapping[str, Matrix]) -> int:
-    """How many numbers to write down, tables that are the same once."""
-    return sum(x.size for x in {x.tobytes(): x for x in tensors.values()}.values())
+def _shortest(scheme: _Scheme, right: Right) -> _Written | None:
+    """All steps coarsened together as far as answers stay right, then, from a little finer, each by itself."""
+    sizes = {name: float(np.sqrt((x**2).mean())) for name, x in scheme.numbers.items()}
+    start = {name: round(GRID * log2(x)) if x > 0 else 0 for name, x in sizes.items()}
+
+    def shifted(shift: int) -> _Written:
+        return _write(scheme, {name: x + shift for name, x in start.items()})
+
+    fine, coarse = FINEST, COARSEST
+    if not right(shifted(fine).network):
+        return None
+    while coarse - fine > 1:
+        middle = (fine + coarse) // 2
+        fine, coarse = (middle, coarse) if right(shifted(middle).network) else (fine, middle)
+    return min((_refined(scheme, start, fine - x, right) for x in (0, SLACK)), key=lambda x: x.bits)
 
 
-def _used(tensors: Mapping[str, Matrix]) -> dict[str, Matrix]:
-    """Those that say anything: the bilinear network's shared rows may be switched off."""
-    return {name: x for name, x in tensors.items() if x.any()}
+def _refined(scheme: _Scheme, start: Mapping[str, int], shift: int, right: Right) -> _Written:
+    exponents = {name: x + shift for name, x in start.items()}
+    best = _write(scheme, exponents)
+    stride = 8
+    while stride:
+        improved = False
+        for name in sorted(exponents, key=lambda x: -scheme.numbers[x].size):
+            while True:
+                tried = {**exponents, name: exponents[name] + stride}
+                other = _write(scheme, tried)
+                if other.bits >= best.bits or not right(other.network):
+                    break
+                best, exponents, improved = other, tried, True
+        stride = stride if improved else stride // 2
+    return best
 
 
-def _weights(network: Network, _: Law) -> Iterator[tuple[float, Coarse]]:
-    tensors = _used(_tensors(network))
-    numbers = _numbers(tensors)
-    for precision in PRECISIONS:
-        bits = float(precision * numbers + SCALE_BITS * len(tensors))
-        made = _made(network, {name: rounded(x, precision) for name, x in tensors.items()})
-        yield bits, Coarse("weights", precision, numbers, 0, bits, made, _NONE)
+def _header(kind: Architecture) -> float:
+    """Which kind of description of which architecture of which shape."""
+    shape = (getattr(kind, x.name) for x in fields(kind))
+    sizes = sum(delta_bits(int(x) + 1) for x in shape if isinstance(x, int))
+    return log2(len(KINDS)) + log2(len(ARCHITECTURES) + 1) + sizes
 
 
-def _characters(network: Network, law: Law) -> Iterator[tuple[float, Coarse]]:
-    """Tables by token, and readouts by class, in the law's characters of the strongest frequencies alone."""
-    tensors = _used(_tensors(network))
-    sides = _sides(network, law, tensors)
-    if len(sides) < 2:
+def _weights(network: Network) -> Iterator[_Scheme]:
+    tensors = {name: x.detach().cpu().double().numpy() for name, x in network.weights.items()}
+
+    def make(given: Mapping[str, Matrix]) -> Network:
+        return network.with_weights({name: torch.from_numpy(x.astype(np.float32)) for name, x in given.items()})
+
+    yield _Scheme("weights", tensors, make, 0, _header(network.architecture))
+
+
+def _spellings(network: Network, law: Law, right: Right) -> Iterator[tuple[Spelling, float]]:
+    """In the fewest frequencies that can be right, and in a few more; with the bits of saying which."""
+    every = list(frequencies(law.order))
+    whole = spell(network, law, every)
+    if whole is None:
         return
-    energy: dict[int, float] = dict.fromkeys(frequencies(law.order), 0.0)
-    for name, classes in sides.items():
-        rows = _by_token(name, tensors[name])
-        for k in energy:
-            waves = _orthonormal(characters(classes, law.order, [k]))
-            energy[k] += float(((waves.T @ rows) ** 2).sum()) / max(float((rows**2).sum()), 1e-30)
-    ranked = sorted(energy, key=lambda k: -energy[k])
-    plain = {name: x for name, x in tensors.items() if name not in sides}
-    for count in sorted({*range(1, min(9, len(ranked) + 1)), *range(10, len(ranked), 3), len(ranked)}):
-        parts: dict[str, tuple[Matrix, Matrix]] = {}
-        for name, classes in sides.items():
-            columns = np.concatenate([constants(classes), characters(classes, law.order, ranked[:count])], axis=1)
-            basis = _orthonormal(columns)
-            parts[name] = basis, basis.T @ _by_token(name, tensors[name])
-        numbers = _numbers({name: c for name, (_, c) in parts.items()}) + _numbers(plain)
-        choice = log2(len(ranked)) + log2(comb(len(ranked), count))
-        for precision in PRECISIONS:
-            bits = precision * numbers + SCALE_BITS * len(tensors) + choice
-            changed = {name: rounded(x, precision) for name, x in plain.items()}
-            for name, (basis, coefficients) in parts.items():
-                changed[name] = _as_stored(name, basis @ rounded(coefficients, precision))
-            yield bits, Coarse("characters", precision, numbers, count, bits, _made(network, changed), _NONE)
+    power = np.zeros(len(every))
+    for name, x in {**whole.heard, **whole.said}.items():
+        waves = (x[:, whole.still[name] :] ** 2).sum(axis=(0, 2))
+        power += waves.reshape(2, -1).sum(axis=0) / max(float((x**2).sum()), 1e-30)
+    ranked = [every[i] for i in np.argsort(-power, kind="stable")]
 
+    def of(count: int) -> Spelling:
+        spelt = spell(network, law, ranked[:count])
+        assert spelt is not None
+        return spelt
 
-def _neurons(network: Network, law: Law) -> Iterator[tuple[float, Coarse]]:
-    """Each hidden unit as one frequency: an amplitude and a phase in every table and in the readout."""
-    tensors = _used(_tensors(network))
-    sides = _sides(network, law, tensors)
-    hidden = {_by_token(name, tensors[name]).shape[1] for name in sides}
-    if len(sides) < 2 or len(hidden) != 1 or set(tensors) - set(sides) - {"b"} - {f"u{i}" for i in range(4)}:
+    few, enough = 0, len(ranked)
+    if not right(whole.make(whole.coefficients)):
         return
-    width, ks = hidden.pop(), list(frequencies(law.order))
-    bases = {
-        name: {k: _orthonormal(characters(classes, law.order, [k])) for k in ks} for name, classes in sides.items()
-    }
-    energy: Matrix = np.ones((len(ks), width))
-    for name in sides:
-        rows = _by_token(name, tensors[name])
-        norm = np.maximum((rows**2).sum(axis=0), 1e-30)
-        energy *= np.array([((bases[name][k].T @ rows) ** 2).sum(axis=0) / norm for k in ks]) + 1e-12
-    best = energy.argmax(axis=0)
-    plain = {name: x for name, x in tensors.items() if name not in sides}
-    written = len({tensors[name].tobytes() for name in sides})
-    numbers = 2 * width * written + _numbers(plain)
-    for precision in PRECISIONS:
-        changed = {name: rounded(x, precision) for name, x in plain.items()}
-        for name in sides:
-            rows = _by_token(name, tensors[name])
-            coefficients = np.zeros((2, width))
-            for at, k in enumerate(ks):
-                mine = best == at
-                found = bases[name][k].T @ rows[:, mine]
-                coefficients[: len(found), mine] = found
-            coefficients = rounded(coefficients, precision)
-            table = np.zeros_like(rows)
-            for at, k in enumerate(ks):
-                mine, basis = best == at, bases[name][k]
-                table[:, mine] = basis @ coefficients[: basis.shape[1], mine]
-            changed[name] = _as_stored(name, table)
-        bits = precision * numbers + SCALE_BITS * len(tensors) + width * ceil(log2(max(2, len(ks))))
-        yield bits, Coarse("neurons", precision, numbers, len(set(best.tolist())), bits, _made(network, changed), _NONE)
+    while enough - few > 1:
+        middle = (few + enough) // 2
+        few, enough = (few, middle) if right((x := of(middle)).make(x.coefficients)) else (middle, enough)
+    for count in sorted({min(enough + more, len(ranked)) for more in (0, 1, 2, 4, 8)} | {len(ranked)}):
+        yield of(count), log2(len(ranked)) + log2(comb(len(ranked), count))
 
 
-def _sides(network: Network, law: Law, tensors: Mapping[str, Matrix]) -> dict[str, IntArray]:
-    """The tensors with a row per token or a column per class, and the classes of those in the law."""
-    sides: dict[str, IntArray] = {}
-    for name, readers in network.architecture.tables():
-        if name in tensors and all(_same_characters(law, readers[0], j) for j in readers):
-            sides[name] = law.tables[readers[0]]
-    read = tensors.get("W")
-    if read is not None and read.shape[1] == network.architecture.size:
-        sides["W"] = _classes_of(law)
-    return sides
+def _characters(network: Network, law: Law, by_law: float, right: Right) -> Iterator[_Scheme]:
+    head = _header(network.architecture) + by_law
+    for spelt, choice in _spellings(network, law, right):
+        yield _Scheme("characters", spelt.coefficients, spelt.make, len(spelt.frequencies), head + choice)
 
 
-def _same_characters(law: Law, i: int, j: int) -> bool:
-    """Whether two inputs' tables are the same up to a constant and a sign: then so is what their characters span."""
-    f, g = law.tables[i], law.tables[j]
-    known = (f >= 0) & (g >= 0)
-    return bool(((f >= 0) == (g >= 0)).all()) and any(
-        len(set(((f - sign * g)[known] % law.order).tolist())) <= 1 for sign in (1, -1)
-    )
+def _neurons(network: Network, law: Law, by_law: float, right: Right) -> Iterator[_Scheme]:
+    """Each hidden unit hears and says one frequency, and what belongs to none."""
+    head = _header(network.architecture) + by_law
+    for spelt, choice in _spellings(network, law, right):
+        best, count = dominant(spelt), len(spelt.frequencies)
+        numbers = dict(spelt.rest)
+        for name, x in {**spelt.heard, **spelt.said}.items():
+            first, unit = spelt.still[name], np.arange(len(best))
+            numbers[name + WAVES] = np.stack([x[:, first + best, unit], x[:, first + count + best, unit]])
+            if first:
+                numbers[name + STILL] = x[:, :first]
+        named = adaptive_bits(best - count // 2, (count + 1) // 2)
+        make = partial(_of_one_frequency, spelt, best)
+        yield _Scheme("neurons", numbers, make, count, head + choice + named)
 
 
-def _classes_of(law: Law) -> IntArray:
-    """h(c) for each element, negative where it has none."""
-    classes = np.full(law.carrier.modulus, -1, dtype=np.int64)
-    classes[law.decode] = np.arange(law.order)
-    return classes
-
-
-def _by_token(name: str, tensor: Matrix) -> Matrix:
-    return tensor.T if name == "W" else tensor
-
-
-def _as_stored(name: str, rows: Matrix) -> Matrix:
-    return np.ascontiguousarray(rows.T) if name == "W" else rows
-
-
-def _orthonormal(columns: Matrix) -> Matrix:
-    left, values, _ = np.linalg.svd(columns, full_matrices=False)
-    return left[:, values > 1e-9 * max(1.0, float(values.max(initial=0.0)))]
+def _of_one_frequency(spelt: Spelling, best: IntArray, given: Mapping[str, Matrix]) -> Network:
+    count, unit = len(spelt.frequencies), np.arange(len(best))
+    full = {name: given[name] for name in spelt.rest}
+    for name, x in {**spelt.heard, **spelt.said}.items():
+        first = spelt.still[name]
+        table = np.zeros_like(x)
+        if first:
+            table[:, :first] = given[name + STILL]
+        table[:, first + best, unit], table[:, first + count + best, unit] = given[name + WAVES]
+        full[name] = table
+    return spelt.make(full)
