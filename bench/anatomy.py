@@ -6,7 +6,7 @@ processes and turned into rows elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from synth.laws import Law
 
 Row = dict[str, Any]
+KINDS = ("weights", "characters", "neurons")  # of certified descriptions
+MOST_FLOPS = 5e8  # of one evaluation of all cells, for descriptions to be looked for: some ten seconds
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +37,7 @@ class Anatomy:
         circles: the tokens of each table on the circle of each key frequency.
         units: the hidden units; None for other than two inputs, or units that are not known.
         mechanism: clock or pizza; None for other than two inputs.
+        certified_bits: by kind, the bits of the smallest description found that is certified: see nets/coarse.py.
     """
 
     keys: tuple[int, ...]
@@ -44,9 +47,12 @@ class Anatomy:
     circles: list[Circle]
     units: Waves | None
     mechanism: Mechanism | None
+    certified_bits: Mapping[str, float]
 
 
-def dissect(network: Network, law: Law, cells: IntArray, labels: IntArray, seed: int) -> Anatomy:
+def dissect(
+    network: Network, law: Law, cells: IntArray, labels: IntArray, seed: int, domain: IntArray | None = None
+) -> Anatomy:
     """Take a network apart.
 
     Args:
@@ -54,6 +60,8 @@ def dissect(network: Network, law: Law, cells: IntArray, labels: IntArray, seed:
         law: whose frequencies are meant.
         cells, labels: held out, shapes (n, arity) and (n,), n at least 1.
         seed: of the random frequencies, noise and gradients.
+        domain: all cells, shape (N, arity), for which descriptions are to be certified, which takes seconds; None, or
+            a network too large for it, gets none.
     """
     from nets.faithful import profile
     from nets.mechanism import mechanism
@@ -74,7 +82,17 @@ def dissect(network: Network, law: Law, cells: IntArray, labels: IntArray, seed:
         circles=circles(network, law, keys),
         units=waves(network, law) if pairs and units(network, cells[:1]) is not None else None,
         mechanism=mechanism(network, law, np.random.default_rng(seed)) if pairs else None,
+        certified_bits=_certified_bits(network, law, domain) if domain is not None else {},
     )
+
+
+def _certified_bits(network: Network, law: Law, domain: IntArray) -> dict[str, float]:
+    from nets.coarse import smallest
+
+    answers = law.predict(domain)
+    if (answers < 0).any() or len(domain) * network.architecture.flops() > MOST_FLOPS:
+        return {}
+    return {x.kind: x.bits for x in smallest(network, law, domain, answers)}
 
 
 def anatomy_rows(found: Anatomy) -> Iterator[Row]:
@@ -86,6 +104,7 @@ def anatomy_rows(found: Anatomy) -> Iterator[Row]:
         "key_frequencies": " ".join(map(str, found.keys)),
         "gradient_symmetricity": _number(measured.symmetricity) if measured else None,
         "distance_irrelevance": _number(measured.irrelevance) if measured else None,
+        **{f"certified_bits_{kind}": found.certified_bits.get(kind) for kind in KINDS},
     }  # fmt: skip
     for piece in found.pieces:
         for change in piece.ablations:
@@ -95,6 +114,7 @@ def anatomy_rows(found: Anatomy) -> Iterator[Row]:
                 "accuracy": change.accuracy, "accuracy_change": change.accuracy - found.accuracy,
                 "loss": change.loss, "loss_change": change.loss - found.loss, "draws": change.draws,
                 "key_frequencies": None, "gradient_symmetricity": None, "distance_irrelevance": None,
+                **{f"certified_bits_{kind}": None for kind in KINDS},
             }  # fmt: skip
 
 

@@ -75,7 +75,7 @@ def certify(network: Network, cells: IntArray, answers: IntArray, unit: float = 
                 logits = network.architecture.forward(weights, tokens(some))
             if not isinstance(logits, Enclosed):
                 raise NoBound("a forward pass that leaves torch")
-            margins, bounds = (x.numpy() for x in _margins(logits, torch.from_numpy(right)))
+            margins, bounds = (x.numpy() for x in _margins(logits, torch.from_numpy(np.array(right))))
             # A structural tie has neither a margin nor a bound.
             ratios = np.divide(margins, bounds, out=np.zeros_like(margins), where=(margins != 0) & (bounds > 0))
             ratios[(margins > 0) & (bounds == 0)] = np.inf

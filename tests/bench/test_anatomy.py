@@ -7,7 +7,7 @@ import pickle
 import numpy as np
 import pytest
 
-from bench.anatomy import Anatomy, anatomy_rows, dissect, tokens_rows, units_rows
+from bench.anatomy import KINDS, Anatomy, anatomy_rows, dissect, tokens_rows, units_rows
 from nets.models import architecture, fresh
 from synth.carrier import Residues
 from synth.laws import Law, phi
@@ -19,7 +19,7 @@ def anatomy(name: str, arity: int = 2) -> tuple[Anatomy, Law]:
     table = phi(Residues(P), "dlog")
     law = Law.of(Residues(P), "dlog", (table,) * arity)
     cells = np.random.default_rng(0).integers(0, P, (80, arity))
-    return dissect(fresh(architecture(name, P, arity), 0), law, cells, law.predict(cells), 0), law
+    return dissect(fresh(architecture(name, P, arity), 0), law, cells, law.predict(cells), 0, cells), law
 
 
 @pytest.mark.parametrize("name", ["bilinear", "transformer"])
@@ -35,12 +35,19 @@ def test_rows_are_of_one_shape_and_survive_the_way_between_processes(name: str) 
         assert row["accuracy"] - row["accuracy_change"] == pytest.approx(found.accuracy)
         assert row["loss"] - row["loss_change"] == pytest.approx(found.loss)
     assert len({(x["piece"], x["ablation"]) for x in rows}) == len(rows)
+    assert all(rows[0][f"certified_bits_{kind}"] is None for kind in KINDS), "an untrained network is not the law"
     many = list(units_rows(found))
     assert [x["unit"] for x in many] == list(range(len(many)))
     assert all(1 <= x["frequency"] <= law.order // 2 for x in many)
     tokens = list(tokens_rows(found))
     assert len(tokens) == len(found.circles) * (P - 1), "0 has no class"
     assert all(-np.pi < x["expected_angle"] <= np.pi for x in tokens)
+
+
+def test_a_kind_of_description_has_a_column() -> None:
+    from nets.coarse import KINDS as described
+
+    assert described == KINDS
 
 
 def test_what_two_inputs_are_needed_for_is_left_out_of_three() -> None:
