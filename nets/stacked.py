@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 from torch.func import vmap
 
-from nets.models import Architecture, Network, tokens
+from nets.abreast import by_hand
+from nets.models import Architecture, Network, Weights, tokens
 from nets.optimise import AdamWRows, Differentiate, cross_entropy_
 from nets.recipes import Recipe
 from nets.train import Checkpoint, Course, Diverged, batches, fairly, flushing_denormals, step_size
@@ -76,7 +77,8 @@ def train_many(
     rows = AdamWRows({name: torch.stack([x[name] for x in starts]).to(device) for name in starts[0]}, recipes[0].betas)
     networks = [Network(architecture, {name: x[i] for name, x in rows.averages.items()}) for i in range(k)]
     trained = [Network(architecture, {name: x[i] for name, x in rows.weights.items()}) for i in range(k)]
-    differentiate = _side_by_side(architecture, rows, recipes[0].smoothing)
+    parts = architecture, rows.weights, rows.gradients, recipes[0].smoothing
+    differentiate = by_hand(*parts) or by_autograd(*parts)
     at = [0] * k  # steps of each lane's attempt
     going = set(range(k))
     batch: tuple[Tensor, Tensor] | None = None
@@ -132,9 +134,9 @@ def _moves(recipe: Recipe, step: int) -> tuple[float, float, float, float]:
     return rate / (1 - first**step), 1 - rate * recipe.decay, (1 - second**step) ** -0.5, mean
 
 
-def _side_by_side(architecture: Architecture, rows: AdamWRows, smoothing: float) -> Differentiate:
-    """The gradients of all lanes at once, by autograd through one batched forward pass."""
-    leaves = {name: x.detach().requires_grad_() for name, x in rows.weights.items()}
+def by_autograd(architecture: Architecture, weights: Weights, gradients: Weights, smoothing: float) -> Differentiate:
+    """The gradients of all lanes at once, through one batched forward pass."""
+    leaves = {name: x.detach().requires_grad_() for name, x in weights.items()}
     forward = vmap(architecture.forward)
 
     def differentiate(inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -144,7 +146,7 @@ def _side_by_side(architecture: Architecture, rows: AdamWRows, smoothing: float)
             slope = logits.detach().clone()
             loss, hits = cross_entropy_(slope, labels, smoothing)
         slopes = torch.autograd.grad(logits, list(leaves.values()), slope, materialize_grads=True)
-        for gradient, found in zip(rows.gradients.values(), slopes, strict=True):
+        for gradient, found in zip(gradients.values(), slopes, strict=True):
             gradient.add_(found)
         return loss, hits
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from data import Data, data
+from torch import Tensor
 
-from nets.models import Architecture, architecture
+from nets.abreast import by_hand
+from nets.bilinear import Bilinear
+from nets.models import Architecture, Network, architecture, tokens
+from nets.optimise import AdamW, AdamWRows
 from nets.recipes import Recipe, recipe, widths
-from nets.stacked import train_many
-from nets.train import Checkpoint, Diverged, train
+from nets.stacked import by_autograd, train_many
+from nets.train import Checkpoint, Diverged, step_size, train
 
 SEEDS = (3, 4, 5)
 
@@ -45,6 +49,73 @@ def test_each_lane_trains_as_it_does_alone(name: str, batch: int) -> None:
         ]
         np.testing.assert_allclose([x.loss for x in mine], [x.loss for x in alone], rtol=1e-3)
         np.testing.assert_allclose(mine[-1].network.logits(one.cells), alone[-1].network.logits(one.cells), atol=0.02)
+
+
+@pytest.mark.parametrize("arity", [1, 2, 3])
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("bilinear", {}),
+        ("bilinear", {"shared": 0.5}),
+        ("quadratic", {}),
+        ("quadratic", {"separate": False}),
+        ("relu", {}),
+        ("relu", {"separate": True}),
+        ("transformer", {}),
+        ("transformer", {"separate": True, "place": 2.0}),
+        ("transformer", {"positions": False, "attention": 0.3}),
+    ],
+)
+def test_gradients_by_hand_are_those_by_autograd(name: str, options: dict[str, float], arity: int) -> None:
+    if name == "transformer" and arity == 1:
+        pytest.skip("a transformer needs two tokens")
+    kind = architecture(name, 7, arity, **options)
+    generator = torch.Generator().manual_seed(0)
+    starts = [kind.start(generator) for _ in range(3)]
+    weights = {key: torch.stack([x[key] for x in starts]) for key in starts[0]}
+    for weight in weights.values():
+        weight.add_(torch.randn(weight.shape, generator=generator), alpha=0.1)
+    plan = Recipe(rate=0.0, decay=0.0, steps=1)
+    rows, other = (AdamWRows(weights, plan.betas) for _ in range(2))
+    hand, auto = (
+        by_hand(kind, rows.weights, rows.gradients, 0.3),
+        by_autograd(kind, other.weights, other.gradients, 0.3),
+    )
+    assert hand is not None
+    with torch.no_grad():
+        for n in (11, 11, 5):  # buffers are kept, and made anew
+            inputs = torch.randint(7, (3, arity, n), generator=generator)
+            labels = torch.randint(7, (3, n), generator=generator)
+            for one, two in zip(hand(inputs, labels), auto(inputs, labels), strict=True):
+                torch.testing.assert_close(one, two)
+    for key, gradient in rows.gradients.items():
+        torch.testing.assert_close(gradient, other.gradients[key], rtol=1e-4, atol=1e-6)
+
+
+@dataclass(frozen=True)
+class Own(Bilinear):
+    """Somebody's own network, of which no gradient is known by hand."""
+
+    def forward(self, weights: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
+        return super().forward(weights, inputs) * 2
+
+
+def test_a_network_without_a_gradient_by_hand_trains_as_it_does_alone_too() -> None:
+    given = [data("a + b", 7, 0.6, seed) for seed in SEEDS]
+    kind, plan = Own(7, 2), Recipe(rate=0.01, decay=1.0, steps=25, smoothing=0.1)
+    together = ends(many(kind, given, [plan] * 3))
+    for i, (one, seed) in enumerate(zip(given, SEEDS, strict=True)):
+        cells, labels = tokens(one.inputs), torch.from_numpy(one.labels)
+        start = kind.start(torch.Generator().manual_seed(seed))
+        alone = AdamW(start, plan.betas, plan.decay)
+        gradient = Architecture.differentiate(kind, alone.weights, alone.gradients, len(labels), plan.smoothing)
+        for step in range(1, 26):
+            gradient(cells, labels)
+            alone.update(step_size(plan, step))
+            alone.average(plan.window)
+        np.testing.assert_allclose(
+            together[i].network.logits(one.cells), Network(kind, alone.averages).logits(one.cells), atol=0.02
+        )
 
 
 def test_those_that_settle_stop_and_the_others_go_on() -> None:
