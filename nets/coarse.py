@@ -78,8 +78,7 @@ def smallest(network: Network, law: Law, cells: IntArray, answers: IntArray) -> 
 
     found: list[Coarse] = []
     for schemes in (_weights(network), _characters(network, law, by_law, right), _neurons(network, law, by_law, right)):
-        tried = [x for scheme in schemes if (x := _shortest(scheme, right)) is not None]
-        for written in sorted(tried, key=lambda x: x.bits):
+        for written in sorted((x for scheme in schemes for x in _short(scheme, right)), key=lambda x: x.bits):
             certificate = certify(written.network, cells, answers)
             if certificate.holds:
                 found.append(_coarse(written, certificate))
@@ -129,8 +128,11 @@ def _write(scheme: _Scheme, exponents: Mapping[str, int]) -> _Written:
     return _Written(scheme, {name: x for name, (x, _) in parts.items()}, bits, scheme.make(given))
 
 
-def _shortest(scheme: _Scheme, right: Right) -> _Written | None:
-    """All steps coarsened together as far as answers stay right, then, from a little finer, each by itself."""
+def _short(scheme: _Scheme, right: Right) -> Iterator[_Written]:
+    """All steps coarsened together as far as answers stay right, then, from there and a little finer, each by itself.
+
+    The first and finest of them too: the fewest bits may leave a margin that is too narrow to be certified.
+    """
     sizes = {name: float(np.sqrt((x**2).mean())) for name, x in scheme.numbers.items()}
     start = {name: round(GRID * log2(x)) if x > 0 else 0 for name, x in sizes.items()}
 
@@ -139,11 +141,12 @@ def _shortest(scheme: _Scheme, right: Right) -> _Written | None:
 
     fine, coarse = FINEST, COARSEST
     if not right(shifted(fine).network):
-        return None
+        return
     while coarse - fine > 1:
         middle = (fine + coarse) // 2
         fine, coarse = (middle, coarse) if right(shifted(middle).network) else (fine, middle)
-    return min((_refined(scheme, start, fine - x, right) for x in (0, SLACK)), key=lambda x: x.bits)
+    yield from (_refined(scheme, start, fine - x, right) for x in (0, SLACK))
+    yield from (shifted(fine - x) for x in (0, SLACK))
 
 
 def _refined(scheme: _Scheme, start: Mapping[str, int], shift: int, right: Right) -> _Written:
