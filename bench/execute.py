@@ -42,12 +42,12 @@ def execute(spec_json: bytes, folder: str, timing: str, why_alone: str = "") -> 
 
 def keep(record: Record, store: Store, timing: str, started: str) -> None:
     """Write a run's record, with where and when it ran."""
-    record.timing, record.started, record.provenance = timing, started, provenance()
+    record.timing, record.started, record.provenance = timing, started, provenance(record.spec.device)
     try:
         store.save(record)
     except (TypeError, ValueError) as error:  # the method handed over what JSON can't hold
         record = _broken(record.spec, error)
-        record.timing, record.started, record.provenance = timing, started, provenance()
+        record.timing, record.started, record.provenance = timing, started, provenance(record.spec.device)
         store.save(record)
 
 

@@ -56,6 +56,12 @@ def _cpu() -> str:
     return platform.processor() or platform.machine()
 
 
+def _gpu(device: str) -> str:
+    """The name of the GPU that a run on this device ran on; empty for the CPU."""
+    torch: Any = sys.modules.get("torch")  # loaded by whoever ran there
+    return torch.cuda.get_device_name() if device == "cuda" and torch and torch.cuda.is_available() else ""
+
+
 def _installed(name: str) -> str:
     try:
         return version(name)
@@ -64,8 +70,8 @@ def _installed(name: str) -> str:
 
 
 @cache
-def provenance() -> dict[str, Any]:
-    """A JSON-ready dictionary; gathered once a process."""
+def provenance(device: str = "cpu") -> dict[str, Any]:
+    """A JSON-ready dictionary; gathered once a process for each device."""
     sha, dirty = _commit()
     return {
         "package": package_version(),
@@ -75,5 +81,6 @@ def provenance() -> dict[str, Any]:
         "platform": f"{sys.platform}-{platform.machine()}",
         "cpu": _cpu(),
         "cores": cores(),
+        "gpu": _gpu(device),
         "libraries": {name: _installed(name) for name in LIBRARIES},
     }

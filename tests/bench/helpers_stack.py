@@ -51,7 +51,7 @@ class Run:
             if self.fate == "hangs":
                 ctypes.PyDLL(None).sleep(60)
             if self.fate == "rests":
-                time.sleep(0.3)
+                time.sleep(0.6)
         cells, right = self.problem.domain, point >= 1
         ended = point == POINTS - 1 or (self.fate == "ends" and self.seed == 1 and point == 2)
         return (

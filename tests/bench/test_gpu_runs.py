@@ -40,7 +40,7 @@ def ran(asked: list[RunSpec], store: Store, *, stacked: bool) -> list[Record]:
     "ref",
     [
         "bilinear+law",
-        "relu:steps=60",
+        pytest.param("relu:steps=60", marks=pytest.mark.slow),
         pytest.param("bilinear", marks=pytest.mark.slow),
         pytest.param("quadratic", marks=pytest.mark.slow),
         pytest.param("transformer:steps=60", marks=pytest.mark.slow),

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
+import torch
 
 from bench.execute import execute
 from bench.leaderboard import boards
@@ -107,11 +113,11 @@ def test_the_batch_is_on_every_clock_whole_and_what_a_run_does_by_itself_on_its_
         assert record.seconds >= 0.8
         assert record.cpu_seconds < 0.4
     one, other, another = told(tmp_path, "rests")
-    assert other.seconds >= 0.3 > max(one.seconds, another.seconds)
+    assert other.seconds >= 0.6 > max(one.seconds, another.seconds)
     late = told(tmp_path, "slow", seconds=0.5)
     assert [x.outcome for x in late] == [Outcome.TIMEOUT] * 3
     assert all(x.seconds >= 0.5 for x in late)
-    assert all(len(x.trace) == 2 for x in late)
+    assert all(len(x.trace) in (1, 2) for x in late)  # of four
 
 
 def test_what_is_on_disk_is_not_run_again_and_the_rest_goes_side_by_side(tmp_path: Path) -> None:
@@ -195,3 +201,42 @@ def test_a_users_own_network_goes_side_by_side_where_it_can(tmp_path: Path) -> N
         assert record.timing == "alone"
         assert record.notes["stacked"].startswith("no: RuntimeError: vmap")
         assert record.outcome is not Outcome.ERROR
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+@pytest.mark.parametrize("ref", ["bilinear", "transformer", "bilinear+law"])
+def test_on_a_gpu_seeds_go_side_by_side_by_default_and_repeat_themselves(tmp_path: Path, ref: str) -> None:
+    given = {"p": 23, "examples": [370], "seeds": 2, "seconds": 60.0, "stack": "auto", "device": "cuda"}
+    once, again = ([x for x, _ in go(tmp_path / name, ref, **given)] for name in ("one", "two"))
+    for one, two in zip(once, again, strict=True):
+        assert one.spec.device == "cuda"
+        assert one.timing == "alone stacked:2"
+        assert one.provenance["gpu"]
+        assert (one.notes, one.code, one.work) == (two.notes, two.code, two.work)
+    assert any(x.outcome is Outcome.SOLVED for x in once)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_an_interrupted_batch_loses_no_run_that_had_ended(tmp_path: Path, how: signal.Signals) -> None:
+    command = [
+        sys.executable, "-m", "bench.run", "--task", "modadd", "--p", "11", "--methods",
+        f"{METHODS}:ends,{METHODS}:slow", "--examples", "20,30,40", "--seeds", "3", "--jobs", "2", "--stack", "on", "--out", str(tmp_path),
+    ]  # fmt: skip
+    runs = tmp_path / "modadd-p11" / "runs"
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+    deadline = time.monotonic() + 60
+    while len(list(runs.glob("*.json"))) < 3:
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.02)
+    os.kill(process.pid, how)
+    process.communicate(timeout=30)
+    time.sleep(1.0)  # an orphaned worker may still be ending its batch
+    kept = {path: path.read_bytes() for path in runs.glob("*.json")}
+    assert 3 <= len(kept) < 18
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0
+    assert len(list(runs.glob("*.json"))) == 18
+    assert all(path.read_bytes() == data for path, data in kept.items())
+    assert not [*runs.glob("*.part"), *runs.glob("*.stack")]
