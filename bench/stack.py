@@ -50,12 +50,13 @@ def execute_stack(specs_json: Sequence[bytes], folder: str, timing: str) -> None
         folder: the task's results folder.
         timing: "alone" or "shared", as the scheduler knows it; with " stacked:5" behind for five runs in one batch.
     """
-    store, started, clock = Store(Path(folder)), now(), time.perf_counter()
+    store, clock = Store(Path(folder)), time.perf_counter()
     specs = [msgspec.json.decode(x, type=RunSpec) for x in specs_json]
     ended: set[str] = set()
     groups, apart = _grouped(specs, store)
+    startup = time.perf_counter() - clock
     for lanes in groups:
-        batch = _Batch(lanes, store, f"{timing} stacked:{len(lanes)}", started, clock)
+        batch = _Batch(lanes, store, f"{timing} stacked:{len(lanes)}", startup)
         why = batch.run()
         ended |= batch.ended
         apart |= {x.running.spec.run_id: why for x in lanes}
@@ -105,20 +106,19 @@ class _Batch:
         ended: ids of the runs whose records are on disk.
     """
 
-    def __init__(self, lanes: Sequence[_Lane], store: Store, timing: str, started: str, clock: float) -> None:
+    def __init__(self, lanes: Sequence[_Lane], store: Store, timing: str, startup: float) -> None:
         self.ended: set[str] = set()
         self._lanes, self._store = lanes, store
-        self._timing, self._started, self._clock = timing, started, clock
+        self._timing, self._startup, self._started = timing, startup, now()
 
     def run(self) -> str:
         """Train until every run has ended, or the batch breaks; the reason, "" where it did not."""
         specs = [x.running.spec for x in self._lanes]
         path = self._store.batch_path(specs[0].run_id)
-        startup = time.perf_counter() - self._clock
         with path.open("w") as stack, memory_limit(sum(x.memory_mib for x in specs), specs[0].device):
             try:
                 for lane in self._lanes:
-                    lane.running.record.startup_seconds = startup - lane.running.budget.elapsed
+                    lane.running.record.startup_seconds = self._startup - lane.running.budget.elapsed
                     lane.files.enter_context(lane.running.watch)
                 self._train(stack)
             except BaseException as error:

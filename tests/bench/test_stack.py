@@ -219,9 +219,10 @@ def test_on_a_gpu_seeds_go_side_by_side_by_default_and_repeat_themselves(tmp_pat
 @pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_an_interrupted_batch_loses_no_run_that_had_ended(tmp_path: Path, how: signal.Signals) -> None:
+    methods = f"{METHODS}:ends,{METHODS}:slow"
     command = [
-        sys.executable, "-m", "bench.run", "--task", "modadd", "--p", "11", "--methods",
-        f"{METHODS}:ends,{METHODS}:slow", "--examples", "20,30,40", "--seeds", "3", "--jobs", "2", "--stack", "on", "--out", str(tmp_path),
+        sys.executable, "-m", "bench.run", "--task", "modadd", "--p", "11", "--methods", methods,
+        "--examples", "20,30,40", "--seeds", "3", "--jobs", "2", "--stack", "on", "--out", str(tmp_path),
     ]  # fmt: skip
     runs = tmp_path / "modadd-p11" / "runs"
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 import numpy as np
 import pytest
 import torch
@@ -12,6 +14,7 @@ from nets.models import Network, architecture, tokens
 from nets.optimise import AdamW
 from nets.recipes import recipe, widths
 from nets.rfm import Iteration, rounds
+from nets.stacked import train_many
 from nets.train import Checkpoint, flushing_denormals, train
 from synth.carrier import IntArray, Residues
 
@@ -108,3 +111,29 @@ def test_tying_a_law_to_its_network(benchmark, p: int, fraction: float) -> None:
     assert found is not None
     measured = benchmark(ties, network, found.law, cells[n:], np.random.default_rng(0))
     assert measured.variance_explained > 0.3
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+@pytest.mark.parametrize("how", ["one by one", "side by side"])
+@pytest.mark.parametrize("name", ["bilinear", "quadratic", "relu", "transformer"])
+def test_a_hundred_steps_of_five_seeds(benchmark, name: str, how: str, device: str) -> None:
+    """p = 59, f = .5, on own examples each."""
+    if device == "cuda" and not torch.cuda.is_available():
+        pytest.skip("no CUDA device here")
+    torch.set_num_threads(1)
+    seeds = range(5)
+    given = [addition(59, 0.5, seed) for seed in seeds]
+    n = given[0][1]
+    inputs = [cells[:n] for cells, _ in given]
+    labels = [cells.sum(axis=1) % 59 for cells in inputs]
+    kind = architecture(name, 59, 2, **widths(name, 59, 2, n, symmetric=True))
+    plan = recipe("fast", kind, n, steps=100, attempts=1)
+
+    def one_by_one() -> None:
+        for seed in seeds:
+            deque(train(kind, inputs[seed], labels[seed], plan, seed, device=device), maxlen=0)
+
+    def side_by_side() -> None:
+        deque(train_many(kind, inputs, labels, [plan] * 5, seeds, device=device), maxlen=0)
+
+    benchmark.pedantic(one_by_one if how == "one by one" else side_by_side, warmup_rounds=1, rounds=5)
