@@ -77,7 +77,7 @@ class Training:
         alike = symmetric(problem.inputs, problem.outputs)
         if settings.tables != "auto" and alike is not (settings.tables == "shared"):
             alike = None  # what is asked for is not what the examples suggest: the architecture as it is
-        examples = worth(problem.inputs, size) if alike and settings.recipe == "fast" else problem.n
+        examples = worth(problem.inputs, size) if alike and settings.recipe != "delayed" else problem.n
         options = widths(settings.architecture, size, problem.arity, examples, settings.recipe, alike)
         if settings.tables != "auto":
             options["separate"] = settings.tables == "separate"
@@ -232,7 +232,7 @@ def of_architecture(name: str, kind: type) -> Method:
         problem: Problem,
         budget: Budget,
         rng: np.random.Generator,
-        recipe: Literal["fast", "delayed"] = "fast",
+        recipe: Literal["fast", "sparse", "delayed"] = "fast",
         lr: Annotated[float | None, Range(above=0)] = None,
         wd: Annotated[float | None, Range(least=0)] = None,
         steps: Annotated[int | None, Range(least=1)] = None,

@@ -166,7 +166,7 @@ def shoot(shot: Shot, report: Report = lambda share: None, until: int | None = N
     scene, n = _scene(task, shot)
     examples = stream_of(task, shot).examples(shot.n)
     alike = symmetric(*examples[:2])  # by the task's own labels, so that a twin is of the same shape
-    said = worth(examples[0], task.carrier.size) if alike and shot.recipe == "fast" else n
+    said = worth(examples[0], task.carrier.size) if alike and shot.recipe != "delayed" else n
     network = network_of(shot.network, shot.recipe, task.carrier.size, task.arity, said, alike)
     plan = recipe_of(shot.recipe, network, said, shot.changes)
     steps, states, cause = _trained(network, plan, scene, shot, task.domain, lambda x: report(0.5 * x), until)

@@ -44,6 +44,8 @@ class Architecture(ABC):
     arity: int
     name: ClassVar[str]
     arities: ClassVar[range] = range(1, 5)
+    routes: ClassVar[tuple[str, ...]] = ()
+    """Weights that carry what tokens say from place to place; a recipe may train them at a pace of their own."""
 
     def __post_init__(self) -> None:
         if self.arity not in self.arities:

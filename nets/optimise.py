@@ -46,8 +46,16 @@ class AdamW:
         averages: views of the running mean of the weights, by name.
     """
 
-    def __init__(self, weights: Mapping[str, Tensor], betas: tuple[float, float], decay: float) -> None:
+    def __init__(
+        self,
+        weights: Mapping[str, Tensor],
+        betas: tuple[float, float],
+        decay: float,
+        paces: Mapping[str, float] | None = None,
+    ) -> None:
+        """``paces``: the shares of the step size, and so of its decay, at which some weights move; 1 unless named."""
         self.betas, self.decay, self.step = betas, decay, 0
+        self._paces = _spread(weights, paces, 0)
         self._flat = torch.cat([x.detach().reshape(-1) for x in weights.values()])
         self._gradient, self._mean, self._square, self._scale = (torch.zeros_like(self._flat) for _ in range(4))
         self._average = self._flat.clone()
@@ -63,7 +71,12 @@ class AdamW:
         self._mean.lerp_(self._gradient, 1 - first)
         self._square.mul_(second).addcmul_(self._gradient, self._gradient, value=1 - second)
         torch.sqrt(self._square, out=self._scale).mul_((1 - second**self.step) ** -0.5).add_(1e-8)
-        self._flat.mul_(1 - rate * self.decay).addcdiv_(self._mean, self._scale, value=-rate / (1 - first**self.step))
+        if self._paces is None:
+            self._flat.mul_(1 - rate * self.decay)
+        else:
+            self._scale.div_(self._paces)
+            self._flat.addcmul_(self._flat, self._paces, value=-rate * self.decay)
+        self._flat.addcdiv_(self._mean, self._scale, value=-rate / (1 - first**self.step))
         self._gradient.zero_()
 
     def average(self, window: float) -> None:
@@ -84,9 +97,12 @@ class AdamWRows:
         averages: views of the running means of the weights, by name.
     """
 
-    def __init__(self, weights: Mapping[str, Tensor], betas: tuple[float, float]) -> None:
-        """``weights`` have one network's after the other's along their first dimension."""
+    def __init__(
+        self, weights: Mapping[str, Tensor], betas: tuple[float, float], paces: Mapping[str, float] | None = None
+    ) -> None:
+        """``weights`` have one network's after the other's along their first dimension; ``paces`` as AdamW's."""
         self.betas = betas
+        self._paces = _spread(weights, paces, 1)
         self._flat = torch.cat([x.detach().flatten(1) for x in weights.values()], 1)
         self._gradient, self._mean, self._square, self._scale = (torch.zeros_like(self._flat) for _ in range(4))
         self._average = self._flat.clone()
@@ -109,7 +125,12 @@ class AdamWRows:
         self._square.mul_(second).addcmul_(self._gradient, self._gradient, value=1 - second)
         torch.sqrt(self._square, out=self._scale).mul_(scale).add_(1e-8)
         torch.div(self._mean, self._scale, out=self._scale).mul_(rate)
-        self._flat.mul_(shrink).sub_(self._scale)
+        if self._paces is None:
+            self._flat.mul_(shrink)
+        else:
+            self._scale.mul_(self._paces)
+            self._flat.mul_(1 - (1 - shrink) * self._paces)
+        self._flat.sub_(self._scale)
         self._average.lerp_(self._flat, mean)
         self._gradient.zero_()
 
@@ -120,6 +141,21 @@ class AdamWRows:
             rows[row].copy_(flat)
         for rows in (self._gradient, self._mean, self._square):
             rows[row].zero_()
+
+
+def _spread(weights: Mapping[str, Tensor], paces: Mapping[str, float] | None, skipped: int) -> Tensor | None:
+    """Each number's pace, along the flat vector; None where all are 1. The first dimensions are not the weights' own.
+
+    Raises:
+        ValueError: a pace that is not positive.
+    """
+    if not paces or all(pace == 1 for pace in paces.values()):
+        return None
+    if slow := [name for name, pace in paces.items() if not pace > 0]:
+        raise ValueError(f"AdamW: the pace of {slow[0]} must be positive, got {paces[slow[0]]:g}")
+    device = next(iter(weights.values())).device
+    parts = [torch.full((x[0].numel() if skipped else x.numel(),), paces.get(name, 1.0)) for name, x in weights.items()]
+    return torch.cat(parts).to(device)
 
 
 def _columns(rows: Tensor, shapes: Mapping[str, torch.Size]) -> dict[str, Tensor]:

@@ -32,6 +32,7 @@ class Recipe:
         smoothing: the share of each label's weight that is spread over all values. Without it the examples' loss
             vanishes while a few other cells are still wrong by a hair, and nothing is left that could right them.
         batch: examples per step; all of them when there are no more than that.
+        pace: the share of the step size, and so of its decay, at which the architecture's ``routes`` move.
     """
 
     rate: float
@@ -45,6 +46,7 @@ class Recipe:
     settle: float = 0.4
     smoothing: float = 0.0
     batch: int = 1 << 15
+    pace: float = 1.0
 
 
 def symmetric(inputs: IntArray, labels: IntArray) -> bool | None:
@@ -88,8 +90,15 @@ def widths(
             the better choice where it does not, and the wrong one where it does.
     """
     options: dict[str, int | float] = {}
-    if recipe == "delayed":  # as the literature has them, but that one table cannot tell places apart
-        return {"separate": True} if symmetric is False and name in ("relu", "transformer") else options
+    if recipe == "delayed":
+        # Room to memorise in, and for waves to lie apart in; one table cannot tell places apart.
+        if name in ("bilinear", "quadratic", "relu", "transformer"):
+            options["h"] = 256
+        if name == "relu":
+            options["d"] = 256
+        if symmetric is False and name in ("relu", "transformer"):
+            options["separate"] = True
+        return options
     if symmetric is not None and name in ("quadratic", "relu", "transformer"):
         options["separate"] = not symmetric
     examples = _per_token(size, arity, n)
@@ -99,13 +108,18 @@ def widths(
             "shared": 0.5 if examples >= 14 else 0.3 if examples >= 11 else 0.0,
         }
     elif name == "transformer":
-        # Heads that start out looking everywhere memorise least. Where the order of the inputs is nothing, positions
-        # would only help to memorise; where it matters, telling the places apart is all that they are for.
-        if symmetric is not None:
-            options |= {"h": 256, "positions": not symmetric, "attention": 0.1 if symmetric else 0.3}
+        # Heads that start out looking everywhere memorise least, above all where the places have tables of their own.
+        if recipe == "fast":
+            options |= {"d": 128, "values": 2.0, "attention": 0.1}
+            place = 0.0 if symmetric is not None else 1.0  # separate tables have no need of it
+        elif symmetric is not None:
+            place = 1.0
+            options |= {"h": 256, "attention": 0.1 if symmetric else 0.3}
         else:
             attention, place = (0.3, 1.0) if examples < 27 else (0.8, 2.5) if examples < 40 else (1.0, 3.0)
-            options |= {"attention": attention, "place": place}
+            options["attention"] = attention
+        # Where the order of the inputs is nothing, positions would only help to memorise.
+        options |= {"positions": symmetric is not True, "place": place}
     return options
 
 
@@ -126,12 +140,29 @@ def fast(architecture: Architecture, n: int) -> Recipe:
         return Recipe(rate=0.03, decay=2.0, smoothing=0.5, steps=_affordable(architecture, n, 2.5e11, 600, 1500))
     if architecture.name == "relu":
         return Recipe(rate=0.03, decay=2.0, smoothing=0.5, steps=_affordable(architecture, n, 2.5e11, 600, 1500))
-    examples = _per_token(architecture.size, architecture.arity, n)
     if architecture.name != "transformer":  # a user's own
         return Recipe(rate=0.01, decay=2.0, smoothing=0.3, steps=_affordable(architecture, n, 2.5e11, 600, 2000))
-    # A transformer finds the structure soon or not at all: short attempts beat a long one. With few examples it takes
-    # strong decay not to memorise them, the more so where it has to tell the places apart; with many, such decay only
-    # leaves it with too few frequencies to be exact.
+    # Heads trained at full pace memorise, or leave the rest too few frequencies to be exact: a product of so many
+    # matrices has the lower a rank the stronger each is decayed.
+    return Recipe(
+        rate=0.04 if getattr(architecture, "positions", True) else 0.03,
+        decay=2.0,
+        smoothing=0.5,
+        pace=0.01,
+        steps=_affordable(architecture, n, 2.5e11, 600, 1500),
+    )
+
+
+def sparse(architecture: Architecture, n: int) -> Recipe:
+    """A transformer of few frequencies: all its matrices decayed alike, and strongly. Other networks as in ``fast``.
+
+    A product of many matrices has the lower a rank the stronger each is decayed, and two or three frequencies make a
+    clean circuit, where ``fast`` leaves a dozen. But with few examples a token it finds the structure soon or not at
+    all, and when order matters mostly not at all: short attempts beat a long one.
+    """
+    if architecture.name != "transformer":
+        return fast(architecture, n)
+    examples = _per_token(architecture.size, architecture.arity, n)
     few = examples < 28
     shared = not getattr(architecture, "positions", True)
     decay = min(3.0, max(1.0, 4 - examples / 16)) if shared else min(5.0, max(2.0, 8 - examples / 5))
@@ -157,17 +188,27 @@ def _affordable(architecture: Architecture, n: int, flops: float, least: int, mo
 def delayed(architecture: Architecture, n: int) -> Recipe:
     """Training at 100% long before the held-out cells: memorising first, and time to watch it turn into an algorithm.
 
-    A small step and weak decay: the examples are fitted in some 50 steps, and at this pace it takes the decay hundreds
-    more to make what fits them simple. More examples a token end the delay sooner, so the decay falls with them and
-    the delay keeps its length. Meant for fractions around .4; chosen on p = 47, 61 and 83. The weights that answer are
-    those that are trained, not their running mean, which would lag behind them.
+    The examples are fitted in some 20 to 50 steps; weak decay takes at least fifteen times as many to make what fits
+    them simple. The length of the delay goes with 1 / decay; more examples a token end it sooner, so the decay falls
+    with them. A second moment of long memory (Adam's own .999) keeps the step small once the gradient vanishes: with
+    the .98 of fast training it grows until the weights jump, and each jump costs structure. The networks without
+    attention go on long after the last cell is right, for that is when what the law does not explain goes; a thousandth
+    of smoothing keeps a gradient that asks for it, and costs the transformer its generalisation. Meant for fractions
+    around .4; chosen on p = 47, 61 and 83. The weights that answer are those that are trained, not their running mean,
+    which would lag behind them.
     """
-    base = {"bilinear": 0.12, "quadratic": 0.4}.get(architecture.name, 0.3)
-    decay = base * 24 / _per_token(architecture.size, architecture.arity, n)
-    return Recipe(rate=0.01, decay=decay, steps=6000, cooldown=0.6, window=0.0, settle=1.0)
+    scale = 24 / _per_token(architecture.size, architecture.arity, n)
+    plain = Recipe(rate=0.02, decay=0.3 * scale, steps=4000, cooldown=0.6, window=0.0, settle=0.0, smoothing=0.001)
+    if architecture.name == "bilinear":
+        return replace(plain, decay=0.1 * scale, betas=(0.9, 0.99))
+    if architecture.name == "quadratic":
+        return plain
+    if architecture.name == "relu":
+        return replace(plain, decay=0.4 * scale, betas=(0.9, 0.999))
+    return Recipe(rate=0.01, decay=0.45 * scale, steps=3000, cooldown=0.5, betas=(0.9, 0.999), window=0.0, settle=1.0)
 
 
-RECIPES: Mapping[str, Callable[[Architecture, int], Recipe]] = {"fast": fast, "delayed": delayed}
+RECIPES: Mapping[str, Callable[[Architecture, int], Recipe]] = {"fast": fast, "sparse": sparse, "delayed": delayed}
 
 
 def recipe(name: str, architecture: Architecture, n: int, **changes: Any) -> Recipe:

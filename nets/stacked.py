@@ -28,7 +28,7 @@ def fits(architecture: Architecture, recipe: Recipe, n: int) -> Hashable:
 
     Step sizes, decay, steps and attempts may differ: recipes make them of what the examples say.
     """
-    return architecture, n, recipe.batch, recipe.betas, recipe.smoothing
+    return architecture, n, recipe.batch, recipe.betas, recipe.smoothing, recipe.pace
 
 
 def train_many(
@@ -74,7 +74,11 @@ def train_many(
         for s, x, y, recipe in zip(seeds, inputs, labels, recipes, strict=True)
     ]
     starts = [architecture.start(generator) for generator in generators]
-    rows = AdamWRows({name: torch.stack([x[name] for x in starts]).to(device) for name in starts[0]}, recipes[0].betas)
+    rows = AdamWRows(
+        {name: torch.stack([x[name] for x in starts]).to(device) for name in starts[0]},
+        recipes[0].betas,
+        dict.fromkeys(architecture.routes, recipes[0].pace),
+    )
     networks = [Network(architecture, {name: x[i] for name, x in rows.averages.items()}) for i in range(k)]
     trained = [Network(architecture, {name: x[i] for name, x in rows.weights.items()}) for i in range(k)]
     parts = architecture, rows.weights, rows.gradients, recipes[0].smoothing

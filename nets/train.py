@@ -92,7 +92,7 @@ def train(
     course = Course(architecture, recipe, n, watched=watched, noise=noise, spacing=spacing)
     while not course.over:
         start = {name: weight.to(device) for name, weight in architecture.start(generator).items()}
-        optimiser = AdamW(start, recipe.betas, recipe.decay)
+        optimiser = AdamW(start, recipe.betas, recipe.decay, dict.fromkeys(architecture.routes, recipe.pace))
         network = Network(architecture, optimiser.averages if recipe.window else optimiser.weights)
         differentiate = architecture.differentiate(
             optimiser.weights, optimiser.gradients, min(n, recipe.batch), recipe.smoothing

@@ -32,8 +32,10 @@ class Transformer(Architecture):
     place: float = 1.0  # factor on the first positions; above 1 each head starts out preferring one of them
     positions: bool = True  # without them the order of the inputs is nothing to the network, and P stays 0
     separate: bool = False  # whether each place has its own token embedding
+    values: float = 1.0  # factor on the first V and O
     name: ClassVar[str] = "transformer"
     arities: ClassVar[range] = range(2, 5)
+    routes: ClassVar[tuple[str, ...]] = ("K", "Q", "V", "O")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -51,7 +53,8 @@ class Transformer(Architecture):
             **{name: normal(generator, size, d, scale=d**-0.5) for name in names},
             "P": normal(generator, self.arity, d, scale=self.place * d**-0.5 if self.positions else 0.0),
             "e": normal(generator, 1, d, scale=d**-0.5),
-            **{name: normal(generator, d, d, scale=d**-0.5) for name in "KQVO"},
+            **{name: normal(generator, d, d, scale=d**-0.5) for name in "KQ"},
+            **{name: normal(generator, d, d, scale=self.values * d**-0.5) for name in "VO"},
             "M": normal(generator, d, h, scale=d**-0.5),
             "b": torch.zeros(1, h),
             "N": normal(generator, h, d, scale=h**-0.5),

@@ -12,7 +12,7 @@ from bench.parameters import Range
 def settings(
     problem: Problem,
     h: Annotated[int | None, Range(least=1)] = None,
-    recipe: Literal["fast", "delayed"] = "fast",
+    recipe: Literal["fast", "sparse", "delayed"] = "fast",
     lr: Annotated[float | None, Range(above=0)] = None,
     wd: Annotated[float | None, Range(least=0)] = None,
     steps: Annotated[int | None, Range(least=1)] = None,

@@ -18,7 +18,7 @@ def settings(
     h: Annotated[int | None, Range(least=1)] = None,
     heads: Annotated[int | None, Range(least=1)] = None,
     tables: Literal["auto", "shared", "separate"] = "auto",
-    recipe: Literal["fast", "delayed"] = "fast",
+    recipe: Literal["fast", "sparse", "delayed"] = "fast",
     lr: Annotated[float | None, Range(above=0)] = None,
     wd: Annotated[float | None, Range(least=0)] = None,
     steps: Annotated[int | None, Range(least=1)] = None,

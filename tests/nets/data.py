@@ -50,9 +50,11 @@ def data(target: str, p: int, fraction: float, seed: int) -> Data:
     return Data(p, cells[:n], labels[:n], cells[n:], labels[n:])
 
 
-def trained(name: str, given: Data, seed: int, **changes: object) -> tuple[Network, list[Checkpoint]]:
-    """A network after the fast recipe, and all its checkpoints (which share the one live network)."""
-    kind = architecture(name, given.p, 2, **widths(name, given.p, 2, len(given.labels)))
-    plan = recipe("fast", kind, len(given.labels), **changes)
+def trained(
+    name: str, given: Data, seed: int, named: str = "fast", **changes: object
+) -> tuple[Network, list[Checkpoint]]:
+    """A network after the named recipe, and all its checkpoints (which share the one live network)."""
+    kind = architecture(name, given.p, 2, **widths(name, given.p, 2, len(given.labels), named))
+    plan = recipe(named, kind, len(given.labels), **changes)
     points = list(train(kind, given.inputs, given.labels, plan, seed, watched=given.cells))
     return points[-1].network, points

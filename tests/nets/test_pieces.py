@@ -175,7 +175,7 @@ def test_of_three_inputs_there_are_no_pairs() -> None:
 
 def ablated(name: str) -> tuple[Network, dict[tuple[str, str], Ablation]]:
     given = data("a + b", 47, 0.7, 100)
-    network, _ = trained(name, given, 100)
+    network, _ = trained(name, given, 100, "sparse")
     law = law_of("additive", 47)
     return network, by_name(list(pieces(network, law, given.held_out, given.held_out_labels, np.random.default_rng(0))))
 

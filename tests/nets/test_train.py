@@ -113,7 +113,7 @@ def test_divergence_is_an_outcome_with_a_cause() -> None:
 def test_no_examples_are_an_error_in_one_line() -> None:
     with pytest.raises(ValueError, match="bilinear needs at least one example, got none"):
         next(train(architecture("bilinear", 11, 2), np.zeros((0, 2), dtype=np.int64), np.zeros(0, int), quick(), 0))
-    with pytest.raises(ValueError, match="no recipe 'slow'; there are fast, delayed"):
+    with pytest.raises(ValueError, match="no recipe 'slow'; there are fast, sparse, delayed"):
         recipe("slow", architecture("bilinear", 11, 2), 10)
 
 

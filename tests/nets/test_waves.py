@@ -115,7 +115,7 @@ def test_clock_and_pizza_at_their_extremes() -> None:
     assert np.isnan(multiplying.symmetricity)
     assert multiplying.irrelevance > 0.9
     assert np.isnan(multiplying.unattending)
-    attending = mechanism(trained("transformer", given, 100)[0], law, rng)
+    attending = mechanism(trained("transformer", given, 100, "sparse")[0], law, rng)
     assert attending.symmetricity < 0.9
     assert 0 <= attending.unattending <= 1
 

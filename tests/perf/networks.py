@@ -79,7 +79,7 @@ def one(cell: Cell, seed: int) -> Run:
     since = time.process_time()
     size, arity = task.carrier.size, task.arity
     alike = symmetric(inputs, labels)
-    n = worth(inputs, size) if alike and cell.recipe == "fast" else n
+    n = worth(inputs, size) if alike and cell.recipe != "delayed" else n
     options = widths(cell.arch, size, arity, n, cell.recipe, alike)
     kind = architecture(cell.arch, size, arity, **(options | cell.options))
     changes: dict[str, Any] = {k: type(getattr(recipe(cell.recipe, kind, n), k))(v) for k, v in cell.changes.items()}
