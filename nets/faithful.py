@@ -19,8 +19,7 @@ from nets.law import held_out_sample
 from nets.models import FloatArray, Network
 from synth.carrier import IntArray
 from synth.laws import Law
-from synth.product_forms import joined
-from synth.products import ProductLaw
+from synth.products import ProductLaw, joined
 
 KEY_SHARE = 0.95  # key frequencies: the fewest, by energy, that carry this share of the logits' profile
 

@@ -15,12 +15,13 @@ import numpy as np
 from nets.fourier import rank_one_share
 from nets.models import FloatArray, Network
 from nets.relabelling import read_relabelled
+from nets.telling import TELLS, tells
 from synth.carrier import IntArray, Residues
+from synth.chance import fits
 from synth.factored import read_factors
 from synth.laws import ZERO, Basis, Law, decode
 from synth.products import ProductLaw
 from synth.spectral import additive_tables, zero_elements
-from synth.chance import fits
 
 MOST_SCORES = 1 << 23  # floats of logits that are looked at; more held-out cells than that are thinned out evenly
 
@@ -38,7 +39,8 @@ class Reading:
         leads: whether the law's answer is also the one that the network gives most often, among all answers as far
             away from the law's. A smoother over neighbouring cells has a law in the mean of its scores, and never
             gives its answer: what is near by is always off by one.
-        accepted: whether the law leads, and fits the examples' labels as well as the declared noise allows.
+        accepted: whether the law leads, fits the examples' labels as well as the declared noise allows, and its
+            answers score higher than others that the examples leave as open (see telling.py).
     """
 
     law: Law | ProductLaw
@@ -116,6 +118,7 @@ def read_logits(
     def judged(law: Law | ProductLaw) -> Reading:
         fit, leads = law.fit(inputs, labels), _leads(law, cells, answers)
         accepted = leads and fits(fit, len(labels), law.order, noise)
+        accepted = accepted and tells(law, cells, logits, inputs, labels) > TELLS
         return Reading(law, shares, fit, float((law.predict(cells) == answers).mean()), leads, accepted)
 
     found = judged(law)

@@ -20,8 +20,8 @@ from synth.constants import has_arithmetic, residue
 from synth.forms import DEPTHS, Form, FormBank, Forms, add_multiples, form_bank, forms_of, majority_form
 from synth.language import Language
 from synth.laws import UNKNOWN, ZERO, Law
-from synth.product_forms import agrees, factors_program, joined, searched
-from synth.products import ProductLaw
+from synth.product_forms import agrees, factors_program, searched
+from synth.products import ProductLaw, joined
 from synth.program import Program
 
 _SHORT = 20  # bits of a product's program, above which a search may find a shorter one

@@ -163,8 +163,9 @@ class Scores:
         thick = [j for j in range(cells.shape[1]) if len(cells) >= _LEAST_CELLS * len(np.unique(cells[:, j]))]
         for j in thick * 2:
             keys = cells[:, j]
-            count = np.maximum(np.bincount(keys, minlength=size), 1).astype(np.float32)
-            rest -= (Scores(rest, self.order, None)._sums(keys, size) / count[:, None])[keys]
+            count = np.bincount(keys, minlength=size).astype(np.float32)
+            share = np.where(count > 1, 1 / np.maximum(count, 1), 0)  # one cell's mean is all that its element has
+            rest -= (Scores(rest, self.order, None)._sums(keys, size) * share[:, None])[keys]
         return Scores(rest, self.order, self.weights)
 
     def correlate(self, rows: IntArray, columns: IntArray, size: int) -> tuple[IntArray, FloatArray]:

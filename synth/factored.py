@@ -8,7 +8,8 @@ results that agree with the others: evidence that only all of them together give
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Sequence
+from functools import cache, reduce
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,7 @@ import numpy.typing as npt
 from synth.carrier import IntArray, Residues
 from synth.evidence import FloatArray
 from synth.laws import NO_ANSWER, UNKNOWN, primitive_root
-from synth.products import Operation, Part, ProductLaw, idempotent, prime_of, prime_powers
+from synth.products import Part, ProductLaw, idempotent, joined, prime_of, prime_powers
 from synth.spectral import additive_tables
 
 _ROUNDS = 3
@@ -51,7 +52,20 @@ def read_factors(carrier: Residues, cells: IntArray, evidence: IntArray | FloatA
                 parts[i] = _best(q, cells[known], given, answers[known] % q, m, exact, parts[i])
         if ProductLaw(carrier, tuple(parts)).normalised() == before.normalised():
             break
-    return ProductLaw(carrier, tuple(parts))
+    return _together(ProductLaw(carrier, tuple(parts)), cells, scores)
+
+
+def _together(law: ProductLaw, cells: IntArray, scores: FloatArray) -> ProductLaw:
+    """The law with each element's entries of all parts voted on at once: one may be wrong because another is."""
+    m = law.carrier.modulus
+    every = np.arange(m)
+    table = np.zeros((m, m), dtype=np.int64)
+    for part in law.parts:
+        both = np.add.outer(every, every) if part.operation == "+" else np.outer(every, every)
+        table += both % part.modulus * idempotent(m, part.modulus)
+    found = _refined(joined(law), table % m, cells, scores, exact=False)
+    parts = (Part(x.modulus, x.operation, tuple(np.where(t >= 0, t % x.modulus, t) for t in found)) for x in law.parts)
+    return ProductLaw(law.carrier, tuple(parts))
 
 
 def _summed(scores: FloatArray, q: int) -> FloatArray:
@@ -108,7 +122,8 @@ def _product(q: int, cells: IntArray, scores: FloatArray, answers: IntArray, siz
         for j, classes in enumerate(found):
             known = units[j] & (classes >= 0) & (tables[j] >= 0)
             tables[j] = np.where(units[j], np.where(known, tables[j] * powers[classes] % q, UNKNOWN), tables[j])
-    return _refined(Part(q, "*", tuple(tables)), cells, scores, size, exact)
+    times = np.outer(np.arange(q), np.arange(q)) % q
+    return Part(q, "*", _refined(tables, times, cells, scores, exact))
 
 
 def _multiple(part: Part, p: int) -> Part:
@@ -156,28 +171,40 @@ def cycles(q: int) -> tuple[tuple[int, int, IntArray], ...]:
     return tuple(found)
 
 
-def _refined(part: Part, cells: IntArray, scores: FloatArray, size: int, exact: bool) -> Part:
-    """Every factor in turn by the vote of all cells whose other factors are known, until nothing changes."""
-    q, arity = part.modulus, len(part.tables)
-    times = np.outer(np.arange(q), np.arange(q)) % q
-    operation: Operation = "*"
+def _refined(
+    tables: Sequence[IntArray], table: IntArray, cells: IntArray, scores: FloatArray, exact: bool
+) -> tuple[IntArray, ...]:
+    """Every input in turn by the vote of all cells whose other inputs are known, until nothing changes.
+
+    Args:
+        tables: entries 0 .. q-1, or UNKNOWN.
+        table: of the operation, shape (q, q); associative and commutative.
+        cells, scores: shapes (N, arity) and (N, q).
+        exact: whether the scores are those of labels.
+    """
+    q, arity, size = len(table), len(tables), len(tables[0])
+    found = list(tables)
     settled = 0
     for step in range(_MAX_SWEEPS * arity):
         j = step % arity
-        rest = part.combined(cells, without=j)
-        known = np.flatnonzero(rest != NO_ANSWER)
+        entries = [found[i][cells[:, i]] for i in range(arity) if i != j]
+        known = np.flatnonzero(np.all([x >= 0 for x in entries], axis=0)) if entries else np.arange(len(cells))
         sequence = known[np.argsort(cells[known, j], kind="stable")]
-        moved = np.take_along_axis(scores[sequence], times[rest[sequence]], axis=1)  # what speaks for each entry
-        starts = np.flatnonzero(np.diff(cells[sequence, j], prepend=-1))
         votes: npt.NDArray[np.float64] = np.zeros((size, q))
         if len(sequence):
+            if entries:
+                rest = reduce(lambda x, y: table[x, y], (x[sequence] for x in entries))
+                moved = np.take_along_axis(scores[sequence], table[rest], axis=1)  # what speaks for each entry
+            else:
+                moved = scores[sequence]
+            starts = np.flatnonzero(np.diff(cells[sequence, j], prepend=-1))
             votes[cells[sequence[starts], j]] = np.add.reduceat(moved, starts, axis=0)
-        table = _decided(votes, part.tables[j], exact)
-        settled = settled + 1 if np.array_equal(table, part.tables[j]) else 0
-        part = Part(q, operation, tuple(table if i == j else x for i, x in enumerate(part.tables)))
+        better = _decided(votes, found[j], exact)
+        settled = settled + 1 if np.array_equal(better, found[j]) else 0
+        found[j] = better
         if settled >= arity:
             break
-    return part
+    return tuple(found)
 
 
 def _decided(votes: npt.NDArray[np.float64], before: IntArray, exact: bool) -> IntArray:

@@ -17,8 +17,8 @@ from synth.carrier import IntArray, Residues
 from synth.constants import residue
 from synth.forms import DEPTHS, Form, FormBank, column, form_bank, in_variable
 from synth.language import Language
-from synth.laws import UNKNOWN, Law
-from synth.products import ProductLaw, idempotent
+from synth.laws import Law
+from synth.products import ProductLaw, joined
 from synth.program import Program
 from synth.search import meet_in_the_middle
 
@@ -27,17 +27,6 @@ _EXAMPLES = 32
 _MOST_PROGRAMS = 30_000
 _SIEVE = 4  # points that rule most of a bank out
 _MOST_CHECKED = 8
-
-
-def joined(law: ProductLaw) -> tuple[IntArray, ...]:
-    """The tables of all parts as one modulo m, shape (m,) each; UNKNOWN where a part's entry is."""
-    m = law.carrier.modulus
-    found: list[IntArray] = []
-    for tables in zip(*(part.tables for part in law.parts), strict=True):
-        known = np.all([table >= 0 for table in tables], axis=0)
-        total = sum(table * idempotent(m, part.modulus) for table, part in zip(tables, law.parts, strict=True))
-        found.append(np.where(known, total % m, UNKNOWN))
-    return tuple(found)
 
 
 def factors_program(law: ProductLaw, language: Language) -> Program | None:

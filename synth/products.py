@@ -213,6 +213,17 @@ class ProductLaw:
         return hash((self.carrier, tuple(table.tobytes() for part in self.parts for table in part.tables)))
 
 
+def joined(law: ProductLaw) -> tuple[IntArray, ...]:
+    """The tables of all parts as one modulo m, shape (m,) each; UNKNOWN where a part's entry is."""
+    m = law.carrier.modulus
+    found: list[IntArray] = []
+    for tables in zip(*(part.tables for part in law.parts), strict=True):
+        known = np.all([table >= 0 for table in tables], axis=0)
+        total = sum(table * idempotent(m, part.modulus) for table, part in zip(tables, law.parts, strict=True))
+        found.append(np.where(known, total % m, UNKNOWN))
+    return tuple(found)
+
+
 def _same(one: Part, other: Part) -> bool:
     tables = zip(one.tables, other.tables, strict=True)
     return one.operation == other.operation and all(np.array_equal(f, g) for f, g in tables)

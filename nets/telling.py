@@ -1,0 +1,56 @@
+"""Whether scores tell a law's answer from the other answers that the examples leave open.
+
+To rule out what a cell's row or column has been seen to give needs no algorithm; with most cells given it leaves the
+right answer and few others, and a law can be put together from such lists. But it has no word on which of those that
+are left it is. Who has the algorithm tells them apart.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from nets.models import FloatArray
+from synth.carrier import IntArray
+from synth.laws import Law
+from synth.products import ProductLaw
+
+TELLS = 5.0  # standard errors; networks with a law come to 25 and more, elimination to chance
+_MOST_CELLS = 2000  # that are looked at, which is plenty
+
+
+def tells(law: Law | ProductLaw, cells: IntArray, scores: FloatArray, inputs: IntArray, labels: IntArray) -> float:
+    """How many standard errors the law's answers are above the mean of others that the examples treat alike.
+
+    Two answers of a cell are treated alike if the same of its inputs' elements have been seen to give them.
+
+    Args:
+        law: its answers at ``cells`` are put to the test.
+        cells: held out, shape (N, arity).
+        scores: shape (N, m).
+        inputs, labels: the examples, shapes (n, arity) and (n,).
+
+    Returns:
+        0 where fewer than two cells have such others.
+    """
+    every = slice(None, None, max(1, len(cells) // _MOST_CELLS))
+    cells, scores = cells[every], scores[every]
+    said = law.predict(cells)
+    answered = said >= 0
+    cells, values, said = cells[answered], scores[answered].astype(np.float64), said[answered]
+    m = values.shape[1]
+    status: npt.NDArray[np.int8] = np.zeros(values.shape, dtype=np.int8)
+    for j in range(cells.shape[1]):
+        seen: npt.NDArray[np.int8] = np.zeros((m, m), dtype=np.int8)
+        seen[inputs[:, j], labels] = 1
+        status = 2 * status + seen[cells[:, j]]
+    row = np.arange(len(said))
+    values -= values.mean(axis=1, keepdims=True)
+    alike = status == status[row, said][:, None]
+    others = alike.sum(axis=1) - 1
+    own = values[row, said]
+    above = (own - ((values * alike).sum(axis=1) - own) / np.maximum(others, 1))[others > 0]
+    if len(above) < 2:
+        return 0.0
+    error = float(above.std(ddof=1)) / len(above) ** 0.5
+    return float(above.mean()) / max(error, 1e-9 * float(np.abs(values).max()), 1e-30)
