@@ -42,6 +42,8 @@ def print_plan(console: Terminal, plan: Plan) -> None:
         there += sum(store.load(spec.run_id) is not None for spec in specs)
     how = "going down, stopping after two sizes that no seed solves" if plan.adaptive else "all of them"
     console.print(f"\nmethods  {' '.join(chain.label for chain in plan.chains)}", markup=False)
+    if side_by_side := [x.label for x in plan.chains if any(spec.stack for _, specs in x.specs for spec in specs)]:
+        console.print(f"stacked  {' '.join(side_by_side)} (all seeds of a size in one batch)", markup=False)
     console.print(f"sizes    {' '.join(map(str, plan.grid))} ({how})", markup=False)
     console.print(f"runs     at most {most}, {there} of them on disk already", markup=False)
     console.print(f"folder   {plan.folder}", markup=False)

@@ -77,6 +77,7 @@ BAD = [
     ("--task modadd --threads 0", "0"),
     ("--task modadd --split half", "cells"),
     ("--task modadd --device tpu", "cuda"),
+    ("--task modadd --stack maybe", "auto, on, off"),
     ("--task modadd --language feild", "field"),
     ("--task s5 --language ring", "group"),
     ("--task modadd --retry eror", "error"),
