@@ -7,7 +7,6 @@ makes its change is in transitions.py.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import permutations
@@ -15,21 +14,23 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from nets.description import lookup_bits, two_part_code
 from nets.faithful import filtered, profile
+from nets.keys import elsewhere, key_frequencies, key_waves
 from nets.law import MOST_SCORES, held_out_sample, read_law
 from nets.models import FloatArray, Network
 from nets.neurons import effective_rank, gini, participation, token_power, tuning, units
+from nets.sides import Side
 from synth.carrier import IntArray
 from synth.laws import Law
 
 Matrix = npt.NDArray[np.float64]
 Scores: TypeAlias = npt.NDArray[np.floating[Any]]
 TUNED = 0.85  # of a unit's energy on one frequency, from which on it counts as tuned to it (Nanda et al. 2023)
-KEYS = 0.999  # of the energy of the logits' profile, that key frequencies carry: answers are read off a hundredth
 MOST_CODED = 1 << 24  # logits of all examples, up to which a code is looked for: it takes some 15 forward passes
-DISPLACEMENTS = 3  # random other combinations that the equal-energy control is averaged over
+DRAWS = 3  # of noise, that the control of equal energy is averaged over
 
 
 @dataclass(frozen=True)
@@ -51,12 +52,14 @@ class Measures:
             each output's mean) kept in the logits.
         excluded_loss, excluded_train_loss, excluded_accuracy: with those waves removed from the logits; held-out,
             and the loss on the examples as well.
-        displaced_loss, displaced_accuracy: the control of the same energy: the same waves removed, but of random other
-            combinations of the inputs; held-out.
-        kept_accuracy, removed_accuracy: held-out, with only the key frequencies kept in the weights per token, or
-            with them removed from there.
-        removed_random_accuracy: with as many random others removed, or fewer where those hold as much energy.
+        excluded_elsewhere: the share that the most common wrong offset from the right answer has then: chance.
+        kept_accuracy, removed_accuracy: held-out, with only the key frequencies kept in the weights per token (all
+            others removed), or with them removed from there.
+        removed_elsewhere: as ``excluded_elsewhere``, with the key frequencies removed from the weights per token.
+        removed_random_accuracy: with as many random others removed, or all but one, or fewer that hold as much energy.
         removed_random_energy: what those hold over what the keys hold.
+        disturbed_loss, disturbed_accuracy: the control of equal energy: with Gaussian noise in the weights per token,
+            at all the other frequencies, of the energy that the key frequencies hold there; held-out.
         embedding_rank, hidden_rank: effective ranks of the weights per token and of the hidden activity.
         weight_norm: of all weights together.
         dead_units, prunable_units: shares of the hidden units; the latter once half of the examples are right.
@@ -82,12 +85,14 @@ class Measures:
     excluded_loss: float | None = None
     excluded_train_loss: float | None = None
     excluded_accuracy: float | None = None
-    displaced_loss: float | None = None
-    displaced_accuracy: float | None = None
+    excluded_elsewhere: float | None = None
     kept_accuracy: float | None = None
     removed_accuracy: float | None = None
+    removed_elsewhere: float | None = None
     removed_random_accuracy: float | None = None
     removed_random_energy: float | None = None
+    disturbed_loss: float | None = None
+    disturbed_accuracy: float | None = None
     embedding_rank: float | None = None
     hidden_rank: float | None = None
     weight_norm: float | None = None
@@ -116,11 +121,12 @@ class Scene:
     keys: tuple[int, ...] = ()
 
     def with_keys(self, network: Network) -> Scene:
-        """The same with the key frequencies of this network: the fewest that carry ``KEYS`` of its logits' profile."""
+        """The same with the key frequencies of this network: all that stand above the noise of its logits."""
         if self.law is None or not len(self.held_out):
             return self
         cells, _ = self.held_out_seen
-        return replace(self, keys=tuple(profile(self.law, cells, network.logits(cells)).keys(KEYS)))
+        found = key_frequencies(self.law, cells, network.logits(cells), np.random.default_rng(0))
+        return replace(self, keys=tuple(found))
 
     @cached_property
     def examples_seen(self) -> tuple[IntArray, IntArray]:
@@ -162,7 +168,7 @@ def observe(network: Network, scene: Scene, seed: int = 0, *, code: bool = True)
     """All measures of one checkpoint.
 
     Args:
-        seed: of the random frequencies and combinations of the controls.
+        seed: of the random frequencies and the noise of the controls.
         code: whether to look for the two-part code, which takes as long as all others together.
     """
     cells, labels = scene.examples_seen
@@ -201,7 +207,7 @@ def observe(network: Network, scene: Scene, seed: int = 0, *, code: bool = True)
         if len(scene.held_out):
             found |= _of_law(network, scene, scene.law)
             if scene.keys:
-                found |= _without_waves(scene, scene.law, logits, network.logits(scene.held_out_seen[0]), seed)
+                found |= _without_waves(scene, scene.law, logits, network.logits(scene.held_out_seen[0]))
                 found |= _without_weights(network, scene, scene.law, power, seed)
     return Observation(Measures(**found), power)  # pyright: ignore[reportArgumentType]
 
@@ -242,9 +248,7 @@ def _of_law(network: Network, scene: Scene, law: Law) -> dict[str, float]:
     return found
 
 
-def _without_waves(
-    scene: Scene, law: Law, logits: FloatArray, guesses: FloatArray, seed: int
-) -> dict[str, float | None]:
+def _without_waves(scene: Scene, law: Law, logits: FloatArray, guesses: FloatArray) -> dict[str, float | None]:
     """Restricted and excluded loss (Nanda et al. 2023, section 5), on cells whose inputs all have a class."""
     cells = np.concatenate([scene.examples_seen[0], scene.held_out_seen[0]])
     labels = np.concatenate([scene.examples_seen[1], scene.held_out_seen[1]])
@@ -255,76 +259,63 @@ def _without_waves(
     if not held.any() or held.all():
         return {}
     total = entries.sum(axis=1) % law.order
-    waves = key_waves(scores, total, law.order, scene.keys)
-    part = waves[total]
+    part = key_waves(scores, total, law.order, scene.keys)[total]
     still = scores.mean(axis=0)
-    found: dict[str, float | None] = {
+    rest = (scores - part)[held]
+    return {
         "restricted_loss": loss((still + part)[held], labels[held]),
         "restricted_accuracy": accuracy((still + part)[held], labels[held]),
-        "excluded_loss": loss((scores - part)[held], labels[held]),
+        "excluded_loss": loss(rest, labels[held]),
         "excluded_train_loss": loss((scores - part)[~held], labels[~held]),
-        "excluded_accuracy": accuracy((scores - part)[held], labels[held]),
+        "excluded_accuracy": accuracy(rest, labels[held]),
+        "excluded_elsewhere": elsewhere(law, cells[usual][held], rest.argmax(axis=1)),
     }
-    disturbed: list[tuple[float, float]] = []
-    for other in other_combinations(law, np.random.default_rng(seed), DISPLACEMENTS):
-        moved = (scores - waves[entries @ other % law.order])[held]
-        disturbed.append((loss(moved, labels[held]), accuracy(moved, labels[held])))
-    if disturbed:
-        found["displaced_loss"], found["displaced_accuracy"] = (float(x) for x in np.mean(disturbed, axis=0))
-    return found
-
-
-def key_waves(scores: Matrix, total: IntArray, order: int, keys: Sequence[int]) -> Matrix:
-    """The key frequencies' part of scores (n, size) as a function of their cell's ``total``, shape (order, size)."""
-    counts = np.bincount(total, minlength=order)
-    ranked = scores[np.argsort(total, kind="stable")]
-    means = np.zeros((order, scores.shape[1]))
-    starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
-    there = counts > 0
-    means[there] = np.add.reduceat(ranked, starts[there], axis=0) / counts[there, None]
-    spectrum = np.fft.rfft(means, axis=0)
-    kept = np.zeros_like(spectrum)
-    kept[list(keys)] = spectrum[list(keys)]
-    return np.fft.irfft(kept, n=order, axis=0)
-
-
-def other_combinations(law: Law, rng: np.random.Generator, count: int) -> list[IntArray]:
-    """Random coefficients, shape (arity,), of combinations that no function of the law's own sum equals.
-
-    All are units of the sum's ring, so that the same waves have the same energy over the other combination.
-    """
-    ring = np.flatnonzero(np.gcd(np.arange(law.order), law.order) == 1)
-    if law.arity < 2 or len(ring) < 2:
-        return []
-    found: list[IntArray] = []
-    while len(found) < count:
-        drawn = rng.choice(ring, size=law.arity)
-        if len(set(drawn.tolist())) > 1:
-            found.append(drawn.astype(np.int64))
-    return found
 
 
 def _without_weights(network: Network, scene: Scene, law: Law, power: Matrix, seed: int) -> dict[str, float | None]:
-    """Accuracy with frequencies kept alone in the weights per token, or removed from there."""
+    """Accuracy with frequencies kept alone in the weights per token, removed from there, or disturbed."""
     cells, labels = scene.held_out_seen
-    keys = list(scene.keys)
+    keys, rng = list(scene.keys), np.random.default_rng(seed)
 
-    def score(frequencies: list[int], keep: bool) -> float:
-        return accuracy(filtered(network, law, frequencies, keep=keep).logits(cells), labels)
+    def without(frequencies: list[int]) -> FloatArray:
+        return filtered(network, law, frequencies, keep=False).logits(cells)
 
+    removed = without(keys)
     found: dict[str, float | None] = {
-        "kept_accuracy": score(keys, True),
-        "removed_accuracy": score(keys, False),
+        "kept_accuracy": accuracy(filtered(network, law, keys, keep=True).logits(cells), labels),
+        "removed_accuracy": accuracy(removed, labels),
+        "removed_elsewhere": elsewhere(law, cells, removed.argmax(axis=1)),
     }
     energy = dict(enumerate(power.tolist(), start=1))
     wanted = sum(energy[k] for k in keys)
     others = [k for k in energy if k not in keys]
     chosen: list[int] = []
-    for k in np.random.default_rng(seed).permutation(others).tolist():
-        if len(chosen) == len(keys) or sum(energy[x] for x in chosen) >= wanted:
+    for k in rng.permutation(others)[: min(len(keys), len(others) - 1)].tolist():  # all would be ``kept`` again
+        if sum(energy[x] for x in chosen) >= wanted:
             break
         chosen.append(int(k))
-    if 0 < len(chosen) < len(others):  # all others removed would be ``kept_accuracy`` again
-        found["removed_random_accuracy"] = score(chosen, False)
+    if chosen:
+        found["removed_random_accuracy"] = accuracy(without(chosen), labels)
         found["removed_random_energy"] = sum(energy[k] for k in chosen) / max(wanted, 1e-30)
+    noisy = [x.logits(cells) for _ in range(DRAWS) if (x := _disturbed(network, law, keys, rng)) is not None]
+    if noisy:
+        found["disturbed_loss"] = float(np.mean([loss(x, labels) for x in noisy]))
+        found["disturbed_accuracy"] = float(np.mean([accuracy(x, labels) for x in noisy]))
     return found
+
+
+def _disturbed(network: Network, law: Law, keys: list[int], rng: np.random.Generator) -> Network | None:
+    """With noise at the other frequencies of each table, of the energy that the keys hold there; None without others.
+
+    What a network loses by that depends on how many key frequencies it has, and on how wide its tables are. The noise
+    of a table of width d turns each of K equal waves of a token by some sqrt(K / d) radians, and two tokens' by
+    sqrt(2 K / d). Thirteen waves outvote .3 radians each; three waves of a table of width 64 cannot.
+    """
+    changed: dict[str, torch.Tensor] = {}
+    for name, readers in network.architecture.tables():
+        table = network.weights[name]
+        rows = Side.of_tokens(law, readers).disturb(table.detach().cpu().double().numpy(), keys, rng)
+        if rows is None:
+            return None
+        changed[name] = torch.from_numpy(rows).to(table)
+    return network.with_weights(changed)

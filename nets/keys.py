@@ -1,0 +1,104 @@
+"""Key frequencies: those in which a network's logits follow a law, told from noise; and how far the rest follows it.
+
+A network that follows a law has energy in functions of the law's combination, and next to none in functions of any
+other. What other combinations hold is therefore the noise that a frequency of the law's own must stand above.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from nets.faithful import profile
+from nets.models import FloatArray
+from nets.sides import classes_of
+from synth.carrier import IntArray
+from synth.laws import Law
+
+Matrix = npt.NDArray[np.float64]
+OTHERS = 20  # random other combinations that the noise is measured on
+NOISIEST = 0.9  # of them may be less noisy than the floor: a - b is no noise to networks that also know it
+ROUNDING = 1e-6  # of the strongest frequency's energy, below which there is nothing but rounding
+SHARE = 0.999  # of the energy, that keys carry where there are no other combinations
+
+
+def key_frequencies(law: Law, cells: IntArray, logits: FloatArray, rng: np.random.Generator) -> list[int]:
+    """The frequencies of the law's combination that stand above the noise of the logits, strongest first.
+
+    The energy of a frequency is that of its wave in the mean logits as a function of the combination (``profile``). The
+    noise floor is what the strongest frequency holds, in the same sense, of random other combinations
+    u f(a) + v g(b): the largest such energy but for the tenth part of the combinations where it is larger still.
+
+    Args:
+        cells, logits: shapes (N, arity) and (N, m), N at least 1, held out.
+        rng: draws the other combinations.
+    """
+    seen = profile(law, cells, logits)
+    own = _energies(seen.classes)
+    others = other_combinations(law, rng, OTHERS)
+    if not others or not own.any():
+        return seen.keys(SHARE) if own.any() else []
+    loudest = [_energies(profile(_along(law, x), cells, logits).classes).max() for x in others]
+    floor = max(float(np.quantile(loudest, NOISIEST)), ROUNDING * float(own.max()))
+    ranked = np.argsort(-own, kind="stable")
+    return [int(k) + 1 for k in ranked if own[k] > floor]
+
+
+def other_combinations(law: Law, rng: np.random.Generator, count: int) -> list[IntArray]:
+    """Random coefficients, shape (arity,), of combinations that no function of the law's own sum equals.
+
+    All are units of the sum's ring, so that the same waves have the same energy over the other combination.
+    """
+    ring = np.flatnonzero(np.gcd(np.arange(law.order), law.order) == 1)
+    if law.arity < 2 or len(ring) < 2:
+        return []
+    found: list[IntArray] = []
+    while len(found) < count:
+        drawn = rng.choice(ring, size=law.arity)
+        if len(set(drawn.tolist())) > 1:
+            found.append(drawn.astype(np.int64))
+    return found
+
+
+def key_waves(scores: Matrix, total: IntArray, order: int, keys: Sequence[int]) -> Matrix:
+    """The key frequencies' part of scores (n, size) as a function of their cell's ``total``, shape (order, size)."""
+    counts = np.bincount(total, minlength=order)
+    ranked = scores[np.argsort(total, kind="stable")]
+    means = np.zeros((order, scores.shape[1]))
+    starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
+    there = counts > 0
+    means[there] = np.add.reduceat(ranked, starts[there], axis=0) / counts[there, None]
+    spectrum = np.fft.rfft(means, axis=0)
+    kept = np.zeros_like(spectrum)
+    kept[list(keys)] = spectrum[list(keys)]
+    return np.fft.irfft(kept, n=order, axis=0)
+
+
+def elsewhere(law: Law, cells: IntArray, answers: IntArray) -> float:
+    """The share of cells (n, arity) whose answer is off by the most common of the wrong offsets, at least one cell.
+
+    What is left of a structured network is structured, and hits the right answer more or less often than once in
+    ``order`` by chance: as often as it hits the answer that is 1 off, or 2. It has lost the law when it is right no
+    more often than that. Cells and answers without a class are never off.
+    """
+    entries = np.stack([table[cells[:, j]] for j, table in enumerate(law.tables)])
+    given = classes_of(law)[answers]
+    usual = (entries >= 0).all(axis=0) & (given >= 0)
+    off = (given - entries.sum(axis=0))[usual] % law.order
+    return float(np.bincount(off, minlength=law.order)[1:].max() / len(cells))
+
+
+def _along(law: Law, coefficients: IntArray) -> Law:
+    """The law with its entries multiplied; tokens without a class stay so."""
+    tables = [np.where(x >= 0, x * u % law.order, x) for x, u in zip(law.tables, coefficients.tolist(), strict=True)]
+    return replace(law, tables=tuple(tables))
+
+
+def _energies(classes: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """By frequency from 1 on; every one but order / 2 has a conjugate."""
+    found = np.abs(np.fft.rfft(classes)[1:]) ** 2
+    found[: (len(classes) - 1) // 2] *= 2
+    return found
