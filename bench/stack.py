@@ -50,20 +50,23 @@ def execute_stack(specs_json: Sequence[bytes], folder: str, timing: str) -> None
         folder: the task's results folder.
         timing: "alone" or "shared", as the scheduler knows it; with " stacked:5" behind for five runs in one batch.
     """
-    store, clock = Store(Path(folder)), time.perf_counter()
     specs = [msgspec.json.decode(x, type=RunSpec) for x in specs_json]
-    ended: set[str] = set()
+    apart = _side_by_side(specs, Store(Path(folder)), timing)
+    for spec, encoded in zip(specs, specs_json, strict=True):
+        if spec.run_id in apart:
+            execute(encoded, folder, timing, apart[spec.run_id])
+
+
+def _side_by_side(specs: Sequence[RunSpec], store: Store, timing: str) -> dict[str, str]:
+    """Train what fits together; by run id why the others have no record yet. Nothing of a batch is kept by then."""
+    clock = time.perf_counter()
     groups, apart = _grouped(specs, store)
     startup = time.perf_counter() - clock
     for lanes in groups:
         batch = _Batch(lanes, store, f"{timing} stacked:{len(lanes)}", startup)
         why = batch.run()
-        ended |= batch.ended
-        apart |= {x.running.spec.run_id: why for x in lanes}
-    del groups
-    for spec, encoded in zip(specs, specs_json, strict=True):
-        if spec.run_id not in ended:
-            execute(encoded, folder, timing, apart[spec.run_id])
+        apart |= {x.running.spec.run_id: why for x in lanes if x.running.spec.run_id not in batch.ended}
+    return apart
 
 
 def _grouped(specs: Sequence[RunSpec], store: Store) -> tuple[list[list[_Lane]], dict[str, str]]:
