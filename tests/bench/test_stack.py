@@ -143,7 +143,9 @@ def test_side_by_side_is_another_run_than_alone_and_another_row(tmp_path: Path) 
     assert [x.timing for x in lone] == ["alone"]
 
 
-@pytest.mark.parametrize("ref", ["bilinear", "bilinear+law", "transformer:steps=60"])
+@pytest.mark.parametrize(
+    "ref", ["bilinear", "bilinear+law", pytest.param("transformer:steps=60", marks=pytest.mark.slow)]
+)
 def test_networks_side_by_side_answer_as_they_do_alone(tmp_path: Path, ref: str) -> None:
     both = [told_by_networks(tmp_path, ref, stack) for stack in ("on", "off")]
     again = told_by_networks(tmp_path / "again", ref, "on")
@@ -159,9 +161,9 @@ def test_networks_side_by_side_answer_as_they_do_alone(tmp_path: Path, ref: str)
         assert [x.accuracy for x in one.trace] == [x.accuracy for x in same.trace]
 
 
-def told_by_networks(out: Path, ref: str, stack: str) -> list[Record]:
-    """In this process, which has torch already."""
-    made = plan("modadd", {"p": "23"}, methods=[ref], examples=[370], stack=stack, seeds=2, seconds=60.0, out=out)
+def told_by_networks(out: Path, ref: str, stack: str = "on", p: int = 23, n: int = 370) -> list[Record]:
+    """Two seeds' records, made in this process, which has torch already."""
+    made = plan("modadd", {"p": str(p)}, methods=[ref], examples=[n], stack=stack, seeds=2, seconds=60.0, out=out)
     store, encoded = Store(made.folder), [msgspec.json.encode(x) for x in made.chains[0].specs[0][1]]
     store.create()
     if stack == "on":
@@ -175,8 +177,8 @@ def told_by_networks(out: Path, ref: str, stack: str) -> list[Record]:
 
 
 def test_networks_that_diverge_have_a_row_each(tmp_path: Path) -> None:
-    for record, _ in go(tmp_path, "transformer:lr=1e30:steps=40"):
-        assert record.timing == HELD
+    for record in told_by_networks(tmp_path, "transformer:lr=1e30:steps=40", p=11, n=60):
+        assert record.timing == "alone stacked:2"
         assert record.outcome is Outcome.WRONG
         assert record.notes["cause"].startswith("diverged: transformer: the training loss is")
 
@@ -196,8 +198,10 @@ def test_a_users_own_network_goes_side_by_side_where_it_can(tmp_path: Path) -> N
         "    def forward(self, weights, inputs):\n"
         "        return super().forward(weights, inputs) * (2 if float(weights['W'].detach().sum()) > 1e9 else 1)\n"
     )
-    assert [x.timing for x, _ in go(tmp_path, f"{file}:Plain:steps=20")] == [HELD] * 3
-    for record, _ in go(tmp_path, f"{file}:Looks:steps=20"):  # at its weights, which a batch has many of
+    plain = told_by_networks(tmp_path, f"{file}:Plain:steps=20", p=11, n=60)
+    assert [x.timing for x in plain] == ["alone stacked:2"] * 2
+    # The other one looks at its weights, of which a batch has many.
+    for record in told_by_networks(tmp_path, f"{file}:Looks:steps=20", p=11, n=60):
         assert record.timing == "alone"
         assert record.notes["stacked"].startswith("no: RuntimeError: vmap")
         assert record.outcome is not Outcome.ERROR
