@@ -163,19 +163,26 @@ class Reader:
             "certificate": "holds",
             "margin_over_bound": found.ratio,
             "margin_over_bound_float32": single.ratio,
-            **self._by_waves(network),
+            **self._for_less(network),
         }
 
-    def _by_waves(self, network: Network) -> dict[str, str | float]:
-        """Whether that can be proved for less than evaluating every input: see nets/wavewise.py."""
+    def _for_less(self, network: Network) -> dict[str, str | float]:
+        """Whether that can be proved for less than evaluating every input: see nets/frugal.py and nets/wavewise.py."""
+        from nets.frugal import certify_frugally
         from nets.groups import GroupReading
         from nets.wavewise import certify_by_waves
         from synth.products import ProductLaw
 
         if self.reading is None or isinstance(self.reading, GroupReading) or isinstance(self.reading.law, ProductLaw):
             return {}
+        frugal = certify_frugally(network, self.reading.law, self.problem.domain)
+        notes: dict[str, str | float] = {}
+        if not frugal.cause:
+            notes |= {"frugal": "holds" if frugal.holds else "none", "frugal_saves": frugal.saves}
         found = certify_by_waves(network, self.reading.law)
-        return {} if found.cause else {"waves": "holds" if found.holds else "none", "waves_share": found.share}
+        if not found.cause:
+            notes |= {"waves": "holds" if found.holds else "none", "waves_share": found.share}
+        return notes
 
     def _describe(self, point: Checkpoint) -> Callable[[], float] | None:
         """The network's two-part code in the basis of its law; None without one, or with too many logits.

@@ -65,7 +65,7 @@ class Fold:
     """The maps of a transformer, float64, up to what changes no answer.
 
     Attributes:
-        scores: for each table of embeddings (size, heads), less the score of "=".
+        scores: for each table of embeddings (size, heads); ``own``: that of "=", (heads,).
         offsets: shape (arity, heads): what each place adds to the scores.
         values: for each table (size, heads, width): what is moved.
         places: shape (arity + 1, heads, width): what each place adds to it, and what "=" itself has.
@@ -75,6 +75,7 @@ class Fold:
     """
 
     scores: list[Matrix]
+    own: Matrix
     offsets: Matrix
     values: list[Matrix]
     places: Matrix
@@ -104,7 +105,8 @@ def fold(network: Network) -> Fold:
     into, onward = weights["O"] @ weights["M"], weights["O"] @ weights["W"]
     moved = np.concatenate([place, weights["e"]]) @ weights["V"]
     return Fold(
-        scores=[weights[name] @ key - weights["e"] @ key for name in names],
+        scores=[weights[name] @ key for name in names],
+        own=(weights["e"] @ key)[0],
         offsets=place @ key,
         values=[(weights[name] @ weights["V"]).reshape(-1, heads, width) for name in names],
         places=moved.reshape(-1, heads, width),

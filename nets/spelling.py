@@ -151,7 +151,7 @@ def _of_heads(network: Network, law: Law, ks: tuple[int, ...]) -> Spelling:
     width = sum(x.shape[1] for x in bases) + arity + 1
     together, apart = _among_heads(np.concatenate(heard), heads)
     rest = {
-        "scores": np.concatenate([b.T @ x for b, x in zip(bases, folded.scores, strict=True)]),
+        "scores": np.concatenate([b.T @ (x - folded.own) for b, x in zip(bases, folded.scores, strict=True)]),
         "offsets": folded.offsets,
         "places": np.einsum("ihw,hwu->ihu", places, folded.hidden),
         "b": (folded.bias + np.einsum("hw,hwu->u", folded.places[0], folded.hidden))[None],

@@ -56,6 +56,8 @@ def test_a_plain_row_ends_exact_with_its_own_program(name: str) -> None:
     examined = last.examine()
     assert examined["certificate"] == "holds"
     assert float(examined["margin_over_bound"]) > 100
+    assert examined["frugal"] == "holds"
+    assert float(examined["frugal_saves"]) > 1
     assert (float(examined["circuit_claimed_from"]) > 0) is (name == "transformer")
     assert (examined["circuit_claimed"] == "no: variance and worst error") is (name == "bilinear")
     assert "cos(" in str(examined["circuit"])

@@ -82,7 +82,10 @@ def test_spelt_in_all_frequencies_a_network_says_the_same(
 
 @pytest.mark.parametrize(
     ("name", "kinds"),
-    [("quadratic", {"weights", "characters", "neurons"}), ("transformer", {"weights", "characters"})],
+    [
+        ("quadratic", {"weights", "characters", "neurons"}),
+        pytest.param("transformer", {"weights", "characters"}, marks=pytest.mark.slow),
+    ],
 )
 def test_the_smallest_descriptions_are_certified_and_smaller_than_the_weights(name: str, kinds: set[str]) -> None:
     p = 37 if name == "quadratic" else 29
