@@ -12,6 +12,7 @@ import numpy as np
 
 from bench.errors import UserError, nearest
 from bench.parameters import bind, parameters_of
+from bench.registry import split_reference
 
 if TYPE_CHECKING:
     from nets.models import Architecture
@@ -32,16 +33,17 @@ def network_of(ref: str, recipe: str, size: int, arity: int, n: int, alike: bool
     from nets.models import ARCHITECTURES, architecture
     from nets.recipes import widths
 
-    pieces = ref.strip().split(":")
-    options = dict(x.split("=", 1) for x in pieces if "=" in x)
-    name = ":".join(x for x in pieces if "=" not in x)
+    name, options = split_reference(ref.strip())
+    plain, colon, _ = name.partition(":")
+    if colon and plain in ARCHITECTURES:
+        raise UserError(f"--arch: {name!r}: expected {plain}:option=value")
     if name not in ARCHITECTURES:
         kind = _from_file(name, list(ARCHITECTURES))
         label = name.rpartition(":")[2]
         return tried(kind, size, arity, bind(label, parameters_of(kind, skip=2), options, prefix=f"{label}:"), label)
     kind = type(architecture(name, size, max(2, arity)))
     given = bind(name, parameters_of(kind, skip=2), options, prefix=f"{name}:")
-    asked = {k: v for k, v in given.items() if k in {x.replace("-", "_") for x in options}}
+    asked = {k: v for k, v in given.items() if k in options}
     return _made(kind, size, arity, {**widths(name, size, arity, n, recipe, alike), **asked})
 
 

@@ -54,7 +54,7 @@ LOSSES = (
     Line("restricted_loss", "held out, key waves alone", GREEN, (0, (3, 1, 1, 1))),
     Line("excluded_loss", "held out, without them", ORANGE, (0, (6, 2))),
 )
-DASHED = (0, (4, 1.5))
+DASHED, DOTTED = (0, (4, 1.5)), (0, (3, 1, 1, 1))
 PANELS = (
     Panel("accuracy", (
         Line("test_accuracy", "held out", BLUE), Line("apart_accuracy", "no mirror seen", RED, DASHED),
@@ -63,8 +63,9 @@ PANELS = (
     Panel("accuracy of the law read off", (Line("law_accuracy", "", BLUE),), share=True),
     Panel("Gini index of the embedding's spectrum", (Line("spectrum_gini", "", BLUE),), share=True),
     Panel("units' energy on one frequency", (Line("dominant_share", "", BLUE),), share=True),
-    Panel("accuracy without some frequencies", (
+    Panel("accuracy with weights changed", (
         Line("removed_accuracy", "keys removed", BLUE), Line("removed_random_accuracy", "others removed", RED, DASHED),
+        Line("disturbed_accuracy", "noise of equal energy", GREEN, DOTTED),
     ), share=True),
     Panel("code length / table of labels", (Line("code_ratio", "", BLUE),), level=1.0),
     Panel("effective rank", (

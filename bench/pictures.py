@@ -29,8 +29,9 @@ def spectrum(run: Footage, twin: Footage | None, title: str) -> Figure:
     shown = [("task", run), *([("random labels", twin)] if twin is not None and twin.power is not None else [])]
     figure = Figure(figsize=(3.4 * len(shown) + 0.6, 3.0), layout="constrained")
     grid: Any = figure.subplots(1, len(shown), sharex=True, sharey=True, squeeze=False)
-    shares = [x.power / x.power.sum(axis=1, keepdims=True) for _, x in shown if x.power is not None]
-    top = max(float(np.quantile(x, 0.995)) for x in shares)
+    powers = [x.power for _, x in shown if x.power is not None]
+    shares = [x / np.maximum(x.sum(axis=1, keepdims=True), 1e-30) for x in powers]  # a network may begin with zeros
+    top = max(max(float(np.quantile(x, 0.995)) for x in shares), 1e-9)
     mesh = None
     for axes, (name, footage), share in zip(grid[0], shown, shares, strict=True):
         mesh = axes.pcolormesh(

@@ -26,8 +26,8 @@ TASK, CONTROL = "task", "random"
 SUMMARY = (
     *("train_loss", "train_accuracy", "test_loss", "test_accuracy", "apart_accuracy"),
     *("variance_explained", "law_accuracy", "spectrum_gini", "spectrum_participation", "dominant_share", "tuned_units"),
-    *("restricted_loss", "excluded_loss", "excluded_accuracy", "displaced_accuracy"),
-    *("kept_accuracy", "removed_accuracy", "removed_random_accuracy"),
+    *("restricted_loss", "excluded_loss", "excluded_accuracy", "excluded_elsewhere"),
+    *("kept_accuracy", "removed_accuracy", "removed_elsewhere", "removed_random_accuracy", "disturbed_accuracy"),
     *("code_ratio", "embedding_rank", "hidden_rank", "weight_norm", "dead_units", "prunable_units"),
 )
 

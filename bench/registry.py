@@ -95,7 +95,7 @@ def load_task(
     Raises:
         UserError: one line on what cannot be used.
     """
-    head, inline = _split(ref.strip())
+    head, inline = split_reference(ref.strip())
     if not head:
         raise UserError(
             f"no task: expected a name, file.py:name or an expression; there are {', '.join(_names(tasks))}"
@@ -134,7 +134,7 @@ def load_method(ref: str) -> tuple[Method, dict[str, Value], str]:
     Raises:
         UserError: one line on what cannot be used.
     """
-    head, inline = _split(ref.strip())
+    head, inline = split_reference(ref.strip())
     if not head:
         raise UserError(f"no method: expected a name or file.py:name; there are {', '.join(_names(methods))}")
     parts = file_parts(head)
@@ -178,8 +178,12 @@ def _described(found: Method) -> Listing:
     )
 
 
-def _split(ref: str) -> tuple[str, dict[str, str]]:
-    """The name, and the parameters that follow it as :key=value."""
+def split_reference(ref: str) -> tuple[str, dict[str, str]]:
+    """The name, and the parameters that follow it as :key=value.
+
+    Raises:
+        UserError: one is given twice.
+    """
     end = re.search(r"(:[A-Za-z_][\w-]*=[^:]*)*$", ref)
     head = ref[: end.start()] if end else ref
     pieces = [x.partition("=") for x in ref[len(head) + 1 :].split(":")] if len(head) < len(ref) else []

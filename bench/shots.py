@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 CODE_EVERY = 4  # checkpoints: the two-part code takes as long as all other measures together
 WATCHED = 1 << 15  # cells whose answers must settle
-LARGEST = 1e12  # weight or logit that a checkpoint may have
+LARGEST = 1e8  # weight or logit that a checkpoint may have
 Report = Callable[[float], None]
 State: TypeAlias = "Mapping[str, FloatArray]"
 
@@ -188,7 +188,7 @@ def shoot(shot: Shot, report: Report = lambda share: None, until: int | None = N
         transitions=transitions(steps, trace), jump=jump(steps, trace),
         portraits=_portraits(chosen, last, scene, steps, powers[-1] if powers else None),
         keys=scene.keys, n=n, cause=cause, law=scene.law.text if scene.law else "",
-        anatomy=dissect(last, scene.law, *scene.held_out_seen, shot.seed) if scene.keys and scene.law else None,
+        anatomy=dissect(last, scene.law, *scene.held_out_seen, shot.seed) if scene.law and n < len(task.domain) else None,
     )  # fmt: skip
 
 
@@ -232,7 +232,7 @@ def _trained(
 
 
 def _computable(network: Architecture, state: State, cells: IntArray) -> bool:
-    """Whether weights, and logits on the cells, are numbers whose squares single precision can add up."""
+    """Whether weights, and logits on the cells, are numbers whose fourth powers single precision can hold."""
     from nets.models import from_state
 
     with np.errstate(all="ignore"):

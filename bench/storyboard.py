@@ -10,7 +10,7 @@ from bench.casting import network_of, recipe_of
 from bench.errors import UserError, nearest
 from bench.parameters import Parameter, Range
 from bench.plan import DEVICES, SPLITS, check_jobs
-from bench.registry import LoadedTask, load_task
+from bench.registry import LoadedTask, load_task, split_reference
 from bench.shots import Shot
 from bench.slug import slug
 from bench.userfile import file_parts, load_file
@@ -86,7 +86,7 @@ def folder_name(shots: Sequence[Shot]) -> str:
     rest += [] if shot.device == "cpu" else [shot.device]
     if not shot.changes and ":" not in name:
         return "-".join([*told, *rest])
-    file = file_parts(":".join(x for x in name.split(":") if "=" not in x))
+    file = file_parts(split_reference(name)[0])
     content = [name, shot.recipe, shot.n, dict(shot.changes), rest, load_file(file[0]).source_hash if file else ""]
     return slug([*told, *(f"{k}-{v:g}" for k, v in sorted(shot.changes.items())), *rest], content)
 

@@ -49,13 +49,15 @@ class Portrait:
 def plane(network: Network, law: Law, frequency: int) -> Matrix:
     """Two orthonormal directions among the columns of the first input's table, shape (columns, 2).
 
-    They span what the cosine and the sine of the frequency pick out of it. A frequency of order / 2 has no sine: its
-    second direction is 0.
+    They span what the cosine and the sine of the frequency pick out of it. A frequency of order / 2 has no sine, and a
+    table of one column no second direction: that is 0 then.
     """
     rows = _table(network, law)
     waves = characters(law.tables[0], law.order, [frequency])
     left, values, _ = np.linalg.svd(rows.T @ waves, full_matrices=False)
-    return left * (values > 1e-9 * max(float(values[0]), 1e-30))
+    found = np.zeros((rows.shape[1], 2))
+    found[:, : len(values)] = left * (values > 1e-9 * max(float(values[0]), 1e-30))
+    return found
 
 
 def portrait(network: Network, law: Law, frequency: int, axes: Matrix, cells: IntArray, step: int) -> Portrait:

@@ -80,6 +80,8 @@ BAD = [
     ("--task modadd --arch relo", "relu"),
     ("--task modadd --arch relu:q=3", "relu:h"),
     ("--task modadd --arch relu:h=x", "integer"),
+    ("--task modadd --arch relu:h=3:h=4", "twice"),
+    ("--task modadd --arch relu:h", "relu:option=value"),
     ("--task modadd --arch relu:h=-3", "at least 1"),
     ("--task modadd --arch transformer:d=63", "63"),
     ("--task modadd --p 11 --arch nets.py:Narrow", "(3, 11) for 3 cells, got (3, 10)"),
@@ -208,6 +210,14 @@ def test_tasks_without_a_law_are_filmed_without_it(task):
     assert found.keys == ()
     assert "variance_explained" not in found.transitions
     assert "train_accuracy" in found.transitions
+
+
+@pytest.mark.parametrize("network", ["quadratic:h=1", "nets.py:Table:scale=0", "nets.py:Table:scale=1e7"])
+def test_networks_at_the_edge_are_filmed_and_drawn(folder, network):
+    found = shoot(replace(shot("modmul", network, p=5), changes={"steps": 5, "settle": 0.0}))
+    assert {x.circle.shape for x in found.portraits} == {(4, 2)}
+    for figure in (circle(found, ""), spectrum(found, None, "")):
+        figure.draw_without_rendering()
 
 
 def test_three_inputs_composite_moduli_and_all_cells():
@@ -387,12 +397,25 @@ def test_plots_tell_what_they_show():
     panels = {x.get_title(): x for x in measures(found[:1], found[1:], "modmul").axes}
     code = panels["code length / table of labels"]
     assert code.get_ylim()[1] > max(x for x in found[0].trace["code_ratio"] if x is not None)
-    assert "removed_random_accuracy" not in found[0].transitions  # there are too few frequencies for that
-    legend = panels["accuracy without some frequencies"].get_legend()
-    assert [x.get_text() for x in legend.get_texts()] == ["keys removed"]
     long = spectrum(found[0], None, "a rather long title " * 9)
     assert max(map(len, long.get_suptitle().splitlines())) < 16 * long.get_figwidth()
     assert " ".join(long.get_suptitle().split()).count("a rather long title") == 9
+
+
+def test_a_panel_has_the_lines_that_there_are():
+    found = shoot(shot("modadd", "relu"))
+    accuracies = {"removed_accuracy": [0.1] * len(found.steps), "disturbed_accuracy": [0.2] * len(found.steps)}
+    changed = {k: v for k, v in found.transitions.items() if "removed" not in k and "disturbed" not in k}
+    for known, told in (((), None), (("disturbed_accuracy",), ["noise of equal energy"]),
+                        (tuple(accuracies), ["keys removed", "noise of equal energy"])):  # fmt: skip
+        trace = {**found.trace, "removed_random_accuracy": [None] * len(found.steps)}
+        trace |= {name: accuracies[name] if name in known else [None] * len(found.steps) for name in accuracies}
+        more = {name: transition(found.steps, accuracies[name], trace["test_accuracy"]) for name in known}
+        figure = measures([replace(found, trace=trace, transitions={**changed, **more})], [], "")
+        panels = {x.get_title(): x.get_legend() for x in figure.axes}
+        assert ("accuracy with weights changed" in panels) == bool(known)
+        if told:
+            assert [x.get_text() for x in panels["accuracy with weights changed"].get_texts()] == told
 
 
 def test_a_legend_names_no_line_that_is_not_there():
