@@ -3,7 +3,9 @@
 For each network the medians over seeds of the circuit's claim beside its rivals' (explained variance / worst error over
 half the margin / the same without what depends on one input alone), how many seeds' cosines are claimed, and from how
 many frequencies on; the times of law and circuit; then, with ``--pieces``, the held-out accuracy that each ablation of
-each piece leaves; with ``--coarse``, the certified description of the fewest bits of each kind.
+each piece leaves, and the share of its energy that was changed; with ``--coarse``, the certified description of the
+fewest bits of each kind; with ``--proofs``, margin over bound of the certificate by evaluating every cell, and what the
+ones for less save.
 """
 
 from __future__ import annotations
@@ -48,14 +50,19 @@ def main(
     seeds: str = "0:5",
     pieces: bool = False,
     coarse: bool = False,
+    proofs: bool = False,
 ) -> None:
     """Measure every combination of the comma-separated lists."""
     import torch
 
+    from nets.certificate import certify
     from nets.circuit import read_circuit
     from nets.coarse import smallest
+    from nets.frugal import certify_frugally
     from nets.law import held_out_sample, read_law
     from nets.pieces import pieces as ablations
+    from nets.waves import waves
+    from nets.wavewise import certify_by_waves
     from synth.carrier import Residues
     from synth.laws import Law
 
@@ -67,7 +74,11 @@ def main(
         failed: list[str] = []
         left: dict[tuple[str, str], list[tuple[float, float]]] = defaultdict(list)
         bits: dict[str, list[float]] = defaultdict(list)
+        proved: list[list[float]] = []
+        by_waves: list[str] = []
+        phases: list[float] = []
         skipped = 0
+        domain = np.zeros((0, 2), dtype=np.int64)
         for seed in range(int(first), int(last)):
             network, domain, table, held, examples = trained(name, one_task, size, fraction, seed, recipe)
             since = time.process_time()
@@ -86,6 +97,11 @@ def main(
             rows.append([len(found.circuit.frequencies), *values, law_seconds, seconds])
             claimed.append(found.claimed_from)
             failed.append("+".join(found.failed) or "claimed")
+            phases.append(float(np.median(waves(network, reading.law).off)))
+            if proofs:
+                found = certify(network, domain, table), certify_frugally(network, reading.law, domain)
+                proved.append([found[0].ratio * found[0].holds, found[1].saves * found[1].holds, found[1].evaluated])
+                by_waves.append(f"{certify_by_waves(network, reading.law).share:.2f}")
             if pieces:
                 labels = reading.law.predict(cells)
                 for piece in ablations(network, reading.law, cells, labels, np.random.default_rng(seed)):
@@ -102,14 +118,25 @@ def main(
         print(
             f"{name} {one_task} p={size} ({len(rows)} networks, {skipped} without law): {k:.0f} cosines {shown[0]}; "
             f"delta {shown[1]}; peaks {shown[2]}; {', '.join(failed)}; could be claimed from {claimed} frequencies on; "
-            f"law {1e3 * law_seconds:.0f} ms, circuit {1e3 * seconds:.0f} ms",
+            f"law {1e3 * law_seconds:.0f} ms, circuit {1e3 * seconds:.0f} ms; "
+            f"|phi_out - phi_a - phi_b| {median(phases):.3f} rad",
             flush=True,
         )
-        for (piece, ablation), seen in left.items():
-            accuracy, changed = (median(x) for x in zip(*seen, strict=True))
+        if proved:
+            ratio, saves, evaluated = ([x[i] for x in proved] for i in range(3))
+            hold = sum(x > 0 for x in saves)
             print(
-                f"    {piece:22s} {ablation:14s} {accuracy:.3f} of held-out cells, {changed:.2f} of its energy changed"
+                f"    certificate: margin / bound at least {min(ratio):.2g}; frugal: 1 / {median(saves):.1f} of the "
+                f"operations ({hold} of {len(saves)} hold, {median(evaluated):.0f} of {len(domain)} cells evaluated); "
+                f"by waves: {' '.join(by_waves)} of the margin taken"
             )
+        for piece in dict.fromkeys(x for x, _ in left):
+            shown = []
+            for (other, ablation), seen in left.items():
+                if other == piece:
+                    accuracy, changed = (median(x) for x in zip(*seen, strict=True))
+                    shown.append(f"{ablation} {accuracy:.3f} ({changed:.2f})")
+            print(f"    {piece:22s}{', '.join(shown)}")
         for kind, some in sorted(bits.items(), key=lambda x: median(x[1])):
             print(f"    {kind}: {median(some) / 1e3:.1f} kbit ({len(some)} of {len(rows)} certified)", flush=True)
 
