@@ -164,6 +164,7 @@ def shoot(shot: Shot, report: Report = lambda share: None, until: int | None = N
     torch.set_num_threads(1)
     task = load_task(shot.task_ref, dict(shot.task_params)).task
     scene, n = _scene(task, shot)
+    held_out = n < len(task.domain)
     examples = stream_of(task, shot).examples(shot.n)
     alike = symmetric(*examples[:2])  # by the task's own labels, so that a twin is of the same shape
     said = worth(examples[0], task.carrier.size) if alike and shot.recipe != "delayed" else n
@@ -188,7 +189,7 @@ def shoot(shot: Shot, report: Report = lambda share: None, until: int | None = N
         transitions=transitions(steps, trace), jump=jump(steps, trace),
         portraits=_portraits(chosen, last, scene, steps, powers[-1] if powers else None),
         keys=scene.keys, n=n, cause=cause, law=scene.law.text if scene.law else "",
-        anatomy=dissect(last, scene.law, *scene.held_out_seen, shot.seed) if scene.law and n < len(task.domain) else None,
+        anatomy=dissect(last, scene.law, *scene.held_out_seen, shot.seed) if scene.law and held_out else None,
     )  # fmt: skip
 
 
