@@ -28,7 +28,7 @@ def trained(arch: str, task: str, p: int, fraction: float, seed: int, recipe_nam
     from nets.train import train
 
     loaded = load_task(task, {}, spare={"p": p}).task
-    domain, table = loaded.domain, loaded.target().table
+    domain, table = loaded.domain, loaded.table
     inputs, labels, n = Stream(loaded, seed, "cells").examples(round(fraction * len(domain)))
     weights = p ** np.arange(loaded.arity)
     held_out = ~np.isin(domain @ weights, inputs @ weights)
