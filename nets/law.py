@@ -7,7 +7,7 @@ the network. The labels of the examples then judge the law, and the law's ties t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,12 +17,13 @@ from nets.models import FloatArray, Network
 from nets.relabelling import read_relabelled
 from nets.telling import TELLS, tells
 from synth.carrier import IntArray, Residues
-from synth.chance import fits
-from synth.factored import read_factors
+from synth.chance import evenly, fits
+from synth.factored import read_factors, read_products
 from synth.laws import ZERO, Basis, Law, decode
 from synth.products import ProductLaw
 from synth.spectral import additive_tables, zero_elements
 
+_CLOSE = 0.7  # of the first basis' share, for the second to be read too where the first has no law
 MOST_SCORES = 1 << 23  # floats of logits that are looked at; more held-out cells than that are thinned out evenly
 
 
@@ -39,8 +40,9 @@ class Reading:
         leads: whether the law's answer is also the one that the network gives most often, among all answers as far
             away from the law's. A smoother over neighbouring cells has a law in the mean of its scores, and never
             gives its answer: what is near by is always off by one.
-        accepted: whether the law leads, fits the examples' labels as well as the declared noise allows, and its
-            answers score higher than others that the examples leave as open (see telling.py).
+        accepted: whether the law leads, fits the examples' labels as well as the declared noise allows, with no
+            element of an input more often wrong than that, and its answers score higher than others that the examples
+            leave as open (see telling.py).
     """
 
     law: Law | ProductLaw
@@ -109,23 +111,32 @@ def read_logits(
     shares: dict[Basis, float] = {}
     for name, seen in evidence.items():
         shares[name] = rank_one_share(*seen, carrier.size)
-    basis: Basis = max(shares, key=lambda x: shares[x])
-    tables = additive_tables(*evidence[basis], carrier.size)
-    if basis == "dlog":
-        tables = tuple(np.where(zero[j], ZERO, table) for j, table in enumerate(tables))
-    law = Law.of(carrier, basis, tables)
+    ranked = sorted(shares, key=lambda x: -shares[x])
+
+    def read(basis: Basis) -> Law:
+        tables = additive_tables(*evidence[basis], carrier.size)
+        if basis == "dlog":
+            tables = tuple(np.where(zero[j], ZERO, table) for j, table in enumerate(tables))
+        return Law.of(carrier, basis, tables)
 
     def judged(law: Law | ProductLaw) -> Reading:
-        fit, leads = law.fit(inputs, labels), _leads(law, cells, answers)
-        accepted = leads and fits(fit, len(labels), law.order, noise)
+        right = law.predict(inputs) == labels
+        fit, leads = float(right.mean()) if len(labels) else 1.0, _leads(law, cells, answers)
+        accepted = leads and fits(fit, len(labels), law.order, noise) and evenly(right, inputs, noise)
         accepted = accepted and tells(law, cells, logits, inputs, labels) > TELLS
         return Reading(law, shares, fit, float((law.predict(cells) == answers).mean()), leads, accepted)
 
-    found = judged(law)
-    if not found.accepted and (factored := read_factors(carrier, cells, logits)) is not None:
-        other = judged(factored)
-        if other.accepted:
-            return other
+    found = judged(read(ranked[0]))
+    if not found.accepted:
+        others: list[Callable[[], Law | ProductLaw | None]] = [lambda: read_factors(carrier, cells, logits)]
+        if ranked[0] == "dlog":
+            others.append(lambda: read_products(carrier, cells, logits))
+        if len(ranked) > 1 and shares[ranked[1]] > _CLOSE * shares[ranked[0]]:
+            others.append(lambda: read(ranked[1]))
+        for other in others:
+            law = other()
+            if law is not None and (again := judged(law)).accepted:
+                return again
     if relabelled and not found.accepted and len(np.unique(answers)) > carrier.modulus // 2:
         another = read_relabelled(cells, logits, carrier)
         other = judged(another) if another is not None else None

@@ -47,6 +47,8 @@ def tells(law: Law | ProductLaw, cells: IntArray, scores: FloatArray, inputs: In
     row = np.arange(len(said))
     values -= values.mean(axis=1, keepdims=True)
     alike = status == status[row, said][:, None]
+    # Where what an input has been seen to give is the law's answer alone, it stands against all others.
+    alike |= ((alike.sum(axis=1) == 1) & (status[row, said] > 0))[:, None]
     others = alike.sum(axis=1) - 1
     own = values[row, said]
     above = (own - ((values * alike).sum(axis=1) - own) / np.maximum(others, 1))[others > 0]

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from math import inf, log
 
+import numpy as np
+import numpy.typing as npt
+
+from synth.carrier import IntArray
 from synth.twopart import least_right
 
+_UNEVEN = 1e-3  # how often noise alone may look uneven
 LEAST_EXAMPLES = 8  # without noise: chance fits so many with probability order ** -8
 
 
@@ -36,3 +41,23 @@ def against_chance(fit: float, n: int, order: int) -> float:
         return 0.0
     wrong = (1 - fit) * log((1 - fit) / (1 - 1 / order)) if fit < 1 else 0.0
     return n * (fit * log(fit * order) + wrong) / log(order) if order > 1 else inf
+
+
+def evenly(right: npt.NDArray[np.bool_], inputs: IntArray, noise: float) -> bool:
+    """Whether no element of an input has more wrong labels than noise gives any of them, but one time in a thousand.
+
+    A law that is wrong about one element only is right about nearly all labels, as noise allows; those of that element
+    are all wrong.
+
+    Args:
+        right: which labels the law gets right, shape (n,).
+        inputs: shape (n, arity).
+        noise: the declared share of wrong labels; without, all must be right.
+    """
+    from scipy.special import bdtrc  # P(more than k of n)
+
+    if noise <= 0 or right.all():
+        return bool(right.all())
+    counts = [(np.bincount(x), np.bincount(x[~right], minlength=int(x.max()) + 1)) for x in inputs.T]
+    level = _UNEVEN / sum(int((n > 0).sum()) for n, _ in counts)
+    return all(bool((bdtrc(k[k > 0] - 1, n[k > 0], noise) >= level).all()) for n, k in counts)

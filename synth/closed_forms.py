@@ -19,26 +19,43 @@ from synth.carrier import IntArray
 from synth.constants import has_arithmetic, residue
 from synth.forms import DEPTHS, Form, FormBank, Forms, add_multiples, form_bank, forms_of, majority_form
 from synth.language import Language
-from synth.laws import UNKNOWN, ZERO, Law
+from synth.laws import UNKNOWN, ZERO, Law, order_of
 from synth.product_forms import agrees, factors_program, searched
 from synth.products import ProductLaw, joined
 from synth.program import Program
 
-_SHORT = 20  # bits of a product's program, above which a search may find a shorter one
+_SHORT = 14  # bits of a program, above which a search may find a shorter one
 
 
-def law_program(law: Law | ProductLaw, language: Language, domain: IntArray | None = None) -> Program | None:
+def law_program(
+    law: Law | ProductLaw, language: Language, domain: IntArray | None = None, *, search: bool = True
+) -> Program | None:
     """The shortest program put together from closed forms of the law's tables, or None where a table has none.
 
     It equals the law on every cell of ``domain`` (shape (cells, arity), all of the carrier by default) that the law
-    has an answer for.
+    has an answer for. With ``search``, what the law says is looked for among all short programs too, unless it has
+    entries that are unknown: forms of single tables do not tell what inputs have in common (4a - 2b is also
+    2*(a + (a - b))), or what is done to the result (a*b + 1).
     """
-    if isinstance(law, ProductLaw):
-        return _of_product(law, language, domain)
-    operators = ("+", "-") if law.basis == "additive" else ("*", "/")
-    if not has_arithmetic(language) or language.arity != law.arity or operators[0] not in language:
+    if not has_arithmetic(language) or language.arity != law.arity:
         return None
-    if law.relabelled or law.order != (law.carrier.modulus if law.basis == "additive" else law.carrier.modulus - 1):
+    if not isinstance(law, ProductLaw):
+        program = _of_tables(law, language, domain)
+    elif all(part.operation == "+" for part in law.parts):
+        program = _of_tables(Law.of(law.carrier, "additive", joined(law)), language, domain)
+    else:
+        program = factors_program(law, language)
+        program = program if program is not None and agrees(program, law, domain) else None
+    if not search or not law.complete or (program is not None and program.bits <= _SHORT):
+        return program
+    other = searched(law, language, domain)
+    return min((x for x in (program, other) if x is not None), key=lambda x: x.bits, default=None)
+
+
+def _of_tables(law: Law, language: Language, domain: IntArray | None) -> Program | None:
+    """The shortest program put together from forms of the tables, a sum or a product."""
+    operators = ("+", "-") if law.basis == "additive" else ("*", "/")
+    if operators[0] not in language or law.relabelled or law.order != order_of(law.carrier, law.basis):
         return None
     for bits, points, needed in DEPTHS:
         bank = form_bank(language, law.carrier, law.basis, bits, points)
@@ -49,21 +66,6 @@ def law_program(law: Law | ProductLaw, language: Language, domain: IntArray | No
         if program is not None and agrees(program, law, domain):
             return program
     return None
-
-
-def _of_product(law: ProductLaw, language: Language, domain: IntArray | None) -> Program | None:
-    if not has_arithmetic(language) or language.arity != law.arity:
-        return None
-    if all(part.operation == "+" for part in law.parts):
-        return law_program(Law.of(law.carrier, "additive", joined(law)), language, domain)
-    program = factors_program(law, language)
-    if program is not None and agrees(program, law, domain):
-        if program.bits <= _SHORT:
-            return program
-    else:
-        program = None
-    other = searched(law, language, domain)  # where factors are told less well, their forms are no simple ones
-    return min((x for x in (program, other) if x is not None), key=lambda x: x.bits, default=None)
 
 
 def repaired(law: Law, language: Language, share: float = 0.5) -> Law | None:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from synth.carrier import IntArray, Residues
 from synth.evidence import FloatArray
-from synth.laws import NO_ANSWER, UNKNOWN, primitive_root
+from synth.laws import NO_ANSWER, UNKNOWN, Law, phi, primitive_root
 from synth.products import Part, ProductLaw, idempotent, joined, prime_of, prime_powers
 from synth.spectral import additive_tables
 
@@ -66,6 +66,16 @@ def _together(law: ProductLaw, cells: IntArray, scores: FloatArray) -> ProductLa
     found = _refined(joined(law), table % m, cells, scores, exact=False)
     parts = (Part(x.modulus, x.operation, tuple(np.where(t >= 0, t % x.modulus, t) for t in found)) for x in law.parts)
     return ProductLaw(law.carrier, tuple(parts))
+
+
+def read_products(carrier: Residues, cells: IntArray, scores: FloatArray) -> Law:
+    """The law of the discrete logs modulo a prime in scores, shape (N, m): zeros by the vote of all their cells.
+
+    ``spectral.zero_elements`` goes by labels, of which too few are right where scores are faint.
+    """
+    part = _product(carrier.modulus, cells, scores, np.asarray(scores).argmax(axis=1), carrier.modulus, exact=False)
+    logs = phi(carrier, "dlog")
+    return Law.of(carrier, "dlog", tuple(np.where(x >= 0, logs[np.maximum(x, 0)], UNKNOWN) for x in part.tables))
 
 
 def _summed(scores: FloatArray, q: int) -> FloatArray:

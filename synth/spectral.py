@@ -20,6 +20,7 @@ from synth.laws import UNKNOWN, ZERO, Basis, Law, order_of, phi
 
 _MAX_SWEEPS = 12
 _MOSTLY = 0.5  # of the scores' energy
+_ONE_PROFILE = 0.25  # of the energy of means; noise, moved to its maxima, comes to some .1
 _SPARE = 8  # examples beyond a law's free entries that leave no doubt: chance fits them with probability order**-8
 _MAX_PAIRED = 256  # beyond, size² pairs of rows are too many to correlate
 _MAX_ENTRIES = 1 << 23  # of the dense correlation operands: columns beyond are left to the refinement
@@ -55,11 +56,24 @@ def additive_tables(
     scores = Scores.of(np.asarray(evidence, dtype=np.float32), weights)
     inner = scores.interaction(cells, size)
     tables = _tables(cells, inner, size)
-    if inner.energy() < _MOSTLY * scores.energy():  # either what was taken off is noise, or one input decides alone
+    # Either what was taken off is noise, or one input decides (almost) alone.
+    if inner.energy() < _MOSTLY * scores.energy() or _alone(cells, scores, size):
         whole = _tables(cells, scores, size)
         if _coherence(whole, cells, scores) > _coherence(tables, cells, inner):
             return whole
     return tables
+
+
+def _alone(cells: IntArray, scores: Scores, size: int) -> bool:
+    """Whether the mean scores of some input's elements are one profile, each moved to a class of its own."""
+    for j in range(cells.shape[1]):
+        means = scores.votes(cells[:, j], size)
+        means = means[np.bincount(cells[:, j], minlength=size) > 0]
+        order = means.shape[1]
+        moved = np.take_along_axis(means, (means.argmax(axis=1)[:, None] + np.arange(order)) % order, axis=1)
+        if (moved.sum(axis=0) ** 2).sum() > _ONE_PROFILE * len(means) * (means**2).sum():
+            return True
+    return False
 
 
 def _tables(cells: IntArray, evidence: Evidence, size: int) -> tuple[IntArray, ...]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from bench.method import Budget, Candidate, Inapplicable, Predict, Problem, method
 from synth.carrier import IntArray, Residues
-from synth.chance import fits
+from synth.chance import evenly, fits
 from synth.closed_forms import law_program, repaired
 from synth.factored import read_factors
 from synth.laws import Law
@@ -44,11 +44,12 @@ def spectral(problem: Problem, budget: Budget, rng: np.random.Generator) -> Gene
     for law in laws:
         fit = law.fit(problem.inputs, problem.outputs)
         predict = _predictor(law, problem)
-        program = law_program(law, problem.language, problem.domain)
+        search = fits(fit, problem.n, carrier.size, problem.noise, law.freedom)
+        program = law_program(law, problem.language, problem.domain, search=search)
         # Examples that nothing ties to the law's rows test the closed forms instead.
         if program is not None and _fits(program, problem):
             found.append(Candidate(program, work=work, form="law", notes={"basis": law.basis, "fit": fit}))
-        elif fits(fit, problem.n, carrier.size, problem.noise, law.freedom):
+        elif search and evenly(law.predict(problem.inputs) == problem.outputs, problem.inputs, problem.noise):
             notes: dict[str, str | float] = {"basis": law.basis, "fit": fit}
             found.append(Candidate(None, predict, work, "tables", law.text, law.bits, notes=notes))
     if found:
@@ -61,8 +62,10 @@ def spectral(problem: Problem, budget: Budget, rng: np.random.Generator) -> Gene
 
 
 def _fits(program: Program, problem: Problem) -> bool:
-    fit = float((program.evaluate(problem.inputs, problem.carrier) == problem.outputs).mean())
-    return fits(fit, problem.n, problem.carrier.size, problem.noise, program.bits / log2(problem.carrier.size))
+    right = program.evaluate(problem.inputs, problem.carrier) == problem.outputs
+    free = program.bits / log2(problem.carrier.size)
+    enough = fits(float(right.mean()), problem.n, problem.carrier.size, problem.noise, free)
+    return enough and evenly(right, problem.inputs, problem.noise)
 
 
 def _predictor(law: Law | ProductLaw, problem: Problem) -> Predict:
