@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from nets.models import FloatArray
 from synth.carrier import IntArray
+from synth.evidence import spectra_of
 from synth.laws import Law
 
 Matrix = npt.NDArray[np.float64]
@@ -78,8 +79,8 @@ def rank_one_share(cells: IntArray, scores: FloatArray, size: int, strongest: in
     Returns:
         The rank-one parts' share of the energy of those frequencies.
     """
-    spectrum = np.fft.rfft(scores, axis=1)[:, 1:].astype(np.complex64)
-    energy = (np.abs(spectrum) ** 2).sum(axis=0)
+    spectrum = spectra_of(scores)[:, 1:]
+    energy = (np.square(spectrum.real) + np.square(spectrum.imag)).sum(axis=0)
     kept = np.argsort(-energy, kind="stable")[:strongest]
     code = cells[:, 1:] @ (size ** np.arange(cells.shape[1] - 1, dtype=np.int64))
     columns, column = np.unique(code, return_inverse=True)
