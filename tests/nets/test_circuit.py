@@ -128,6 +128,7 @@ def test_cosines_are_claimed_for_the_transformer_and_not_for_sums_of_all_frequen
     reading = read_law(network, Residues(53), given.held_out, given.inputs, given.labels)
     assert reading is not None
     assert reading.accepted
+    assert isinstance(reading.law, Law)
     found = read_circuit(reading.law, given.held_out, network.logits(given.held_out))
     assert (found.claimed_from > 0) is (name == "transformer")
     assert found.claimed_from or found.failed == ("variance", "worst error")
