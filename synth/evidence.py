@@ -136,7 +136,8 @@ class Scores:
         return cls(spectra, int(scores.shape[1]), weights)
 
     def shifted(self, cells: IntArray, by: IntArray) -> Scores:
-        return Scores(self.spectra[cells] * self.phases[by % self.order], self.order, self.weights)
+        moved = self.spectra[cells] if not by.any() else self.spectra[cells] * self.phases[by % self.order]
+        return Scores(moved, self.order, self.weights)
 
     def votes(self, keys: IntArray, size: int) -> FloatArray:
         return from_spectra(self._sums(keys, size), self.order)
