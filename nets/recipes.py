@@ -110,7 +110,7 @@ def widths(
     elif name == "transformer":
         # Heads that start out looking everywhere memorise least, above all where the places have tables of their own.
         if recipe == "fast":
-            options |= {"d": 128, "values": 2.0, "attention": 0.1}
+            options |= {"d": 128, "values": 2.0, "attention": 0.01 if symmetric is False else 0.1}
             place = 0.0 if symmetric is not None else 1.0  # separate tables have no need of it
         elif symmetric is not None:
             place = 1.0
@@ -132,9 +132,10 @@ def fast(architecture: Architecture, n: int) -> Recipe:
     fitted then goes on asking for a margin of a given size over all other values, and tokens that hardly differ, or a
     zero that swallows all others, are learned as the rest instead of by heart. Chosen on p = 47, 61 and 83.
     """
+    examples = _per_token(architecture.size, architecture.arity, n)
     if architecture.name == "bilinear":
         # Below ten examples a token no number of steps was enough.
-        most = 1500 if _per_token(architecture.size, architecture.arity, n) >= 10 else 800
+        most = 1500 if examples >= 10 else 800
         return Recipe(rate=0.1, decay=2.0, smoothing=0.3, steps=_affordable(architecture, n, 2.5e11, 600, most))
     if architecture.name == "quadratic":
         return Recipe(rate=0.03, decay=2.0, smoothing=0.5, steps=_affordable(architecture, n, 2.5e11, 600, 1500))
@@ -149,7 +150,7 @@ def fast(architecture: Architecture, n: int) -> Recipe:
         decay=2.0,
         smoothing=0.5,
         pace=0.01,
-        steps=_affordable(architecture, n, 2.5e11, 600, 1500),
+        steps=_affordable(architecture, n, 3.5e11, 600, 1500 if examples >= 10 else 600),
     )
 
 
