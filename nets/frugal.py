@@ -35,7 +35,7 @@ from synth.carrier import IntArray
 from synth.laws import Law
 
 Array = npt.NDArray[np.float64]
-STRONGEST, OF_MIXED = 2, 5  # frequencies of each unit that are computed, not bounded; behind attention units mix more
+STRONGEST, OF_MIXED = 2, 3  # frequencies of each unit that are computed, not bounded; behind attention units mix more
 SLACK = 1e-8
 MOST_UNITS = 1 << 12
 MOST_SCORE = 1e3  # sum of magnitudes of any attention score
