@@ -37,6 +37,7 @@ FIRST = 512  # cells that are looked at before all are
 GRID = 4  # steps are powers of 2^(1/4)
 COARSEST, FINEST = 20, -44  # grid points from the root mean square, between which steps are looked for
 WAVES, STILL = " waves", " still"
+MORE = (0, 1, 2, 4)  # frequencies than the fewest that can be right: coarser steps may then do
 SLACK = 3  # grid points that all steps are taken finer by, before each is coarsened by itself
 
 
@@ -205,7 +206,7 @@ def _spellings(network: Network, law: Law, right: Right) -> Iterator[tuple[Spell
     while enough - few > 1:
         middle = (few + enough) // 2
         few, enough = (few, middle) if right((x := of(middle)).make(x.coefficients)) else (middle, enough)
-    for count in sorted({min(enough + more, len(ranked)) for more in (0, 1, 2, 4, 8)} | {len(ranked)}):
+    for count in sorted({min(enough + more, len(ranked)) for more in MORE}):
         yield of(count), log2(len(ranked)) + log2(comb(len(ranked), count))
 
 

@@ -131,7 +131,7 @@ def test_what_has_no_bound_says_so() -> None:
 def test_what_proofs_for_less_save(p: int, say: Callable[[str], None]) -> None:
     given = data("a + b", p, 0.5, 0)
     law = Law.of(Residues(p), "additive", (np.arange(p),) * 2)
-    for name in KINDS:
+    for name in KINDS if p == 59 else ("bilinear", "relu"):
         found = certify_frugally(trained(name, given, 0)[0], law, given.cells)
         say(
             f"{name} p={p}: proved for 1 / {found.saves:.1f} of the operations, "
