@@ -64,7 +64,7 @@ def test_every_recipe_knows_every_architecture_at_every_size(name: str, known: s
 
 @pytest.mark.slow
 @pytest.mark.parametrize("target", ["a + b", "a - b", "2a + 3b + 7", "a * b", "a² + b²"])
-@pytest.mark.parametrize("name", ["bilinear", "quadratic", "relu"])
+@pytest.mark.parametrize("name", ARCHITECTURES)
 def test_the_fast_recipe_is_for_every_task(name: str, target: str) -> None:
     """Sums, differences and products alike, zeros included, from half of the cells."""
     given = data(target, 47, 0.5, 100)
