@@ -37,7 +37,7 @@ FIRST = 512  # cells that are looked at before all are
 GRID = 4  # steps are powers of 2^(1/4)
 COARSEST, FINEST = 20, -44  # grid points from the root mean square, between which steps are looked for
 WAVES, STILL = " waves", " still"
-MORE = (0, 1, 2, 4)  # frequencies than the fewest that can be right: coarser steps may then do
+MORE = 4  # numbers of frequencies that are tried, from the fewest on that can be right: of more, coarser steps may do
 SLACK = 3  # grid points that all steps are taken finer by, before each is coarsened by itself
 
 
@@ -78,7 +78,8 @@ def smallest(network: Network, law: Law, cells: IntArray, answers: IntArray) -> 
         return all(bool((made.predict(cells[x]) == answers[x]).all()) for x in (some, slice(None)))
 
     found: list[Coarse] = []
-    for schemes in (_weights(network), _characters(network, law, by_law, right), _neurons(network, law, by_law, right)):
+    few = (_of_few_frequencies(network, law, by_law, right, by_neuron) for by_neuron in (False, True))
+    for schemes in (_weights(network), *few):
         for written in sorted((x for scheme in schemes for x in _short(scheme, right)), key=lambda x: x.bits):
             certificate = certify(written.network, cells, answers)
             if certificate.holds:
@@ -183,8 +184,8 @@ def _weights(network: Network) -> Iterator[_Scheme]:
     yield _Scheme("weights", tensors, make, 0, _header(network.architecture))
 
 
-def _spellings(network: Network, law: Law, right: Right) -> Iterator[tuple[Spelling, float]]:
-    """In the fewest frequencies that can be right, and in a few more; with the bits of saying which."""
+def _of_few_frequencies(network: Network, law: Law, by_law: float, right: Right, by_neuron: bool) -> Iterator[_Scheme]:
+    """In the fewest frequencies that can be right before anything is rounded, and in a few more."""
     every = list(frequencies(law.order))
     whole = spell(network, law, every)
     if whole is None:
@@ -194,42 +195,34 @@ def _spellings(network: Network, law: Law, right: Right) -> Iterator[tuple[Spell
         waves = (x[:, whole.still[name] :] ** 2).sum(axis=(0, 2))
         power += waves.reshape(2, -1).sum(axis=0) / max(float((x**2).sum()), 1e-30)
     ranked = [every[i] for i in np.argsort(-power, kind="stable")]
-
-    def of(count: int) -> Spelling:
+    head, left = _header(network.architecture) + by_law + log2(len(ranked)), MORE
+    for count in range(1, len(ranked) + 1):
+        if not left:
+            return
         spelt = spell(network, law, ranked[:count])
         assert spelt is not None
-        return spelt
-
-    few, enough = 0, len(ranked)
-    if not right(whole.make(whole.coefficients)):
-        return
-    while enough - few > 1:
-        middle = (few + enough) // 2
-        few, enough = (few, middle) if right((x := of(middle)).make(x.coefficients)) else (middle, enough)
-    for count in sorted({min(enough + more, len(ranked)) for more in MORE}):
-        yield of(count), log2(len(ranked)) + log2(comb(len(ranked), count))
+        make = _neurons if by_neuron else _characters
+        scheme = make(spelt, head + log2(comb(len(ranked), count)))
+        if right(scheme.make(scheme.numbers)):
+            yield scheme
+            left -= 1
 
 
-def _characters(network: Network, law: Law, by_law: float, right: Right) -> Iterator[_Scheme]:
-    head = _header(network.architecture) + by_law
-    for spelt, choice in _spellings(network, law, right):
-        yield _Scheme("characters", spelt.coefficients, spelt.make, len(spelt.frequencies), head + choice)
+def _characters(spelt: Spelling, bits: float) -> _Scheme:
+    return _Scheme("characters", spelt.coefficients, spelt.make, len(spelt.frequencies), bits)
 
 
-def _neurons(network: Network, law: Law, by_law: float, right: Right) -> Iterator[_Scheme]:
+def _neurons(spelt: Spelling, bits: float) -> _Scheme:
     """Each hidden unit hears and says one frequency, and what belongs to none."""
-    head = _header(network.architecture) + by_law
-    for spelt, choice in _spellings(network, law, right):
-        best, count = dominant(spelt), len(spelt.frequencies)
-        numbers = dict(spelt.rest)
-        for name, x in {**spelt.heard, **spelt.said}.items():
-            first, unit = spelt.still[name], np.arange(len(best))
-            numbers[name + WAVES] = np.stack([x[:, first + best, unit], x[:, first + count + best, unit]])
-            if first:
-                numbers[name + STILL] = x[:, :first]
-        named = adaptive_bits(best - count // 2, (count + 1) // 2)
-        make = partial(_of_one_frequency, spelt, best)
-        yield _Scheme("neurons", numbers, make, count, head + choice + named)
+    best, count = dominant(spelt), len(spelt.frequencies)
+    numbers = dict(spelt.rest)
+    for name, x in {**spelt.heard, **spelt.said}.items():
+        first, unit = spelt.still[name], np.arange(len(best))
+        numbers[name + WAVES] = np.stack([x[:, first + best, unit], x[:, first + count + best, unit]])
+        if first:
+            numbers[name + STILL] = x[:, :first]
+    named = adaptive_bits(best - count // 2, (count + 1) // 2)
+    return _Scheme("neurons", numbers, partial(_of_one_frequency, spelt, best), count, bits + named)
 
 
 def _of_one_frequency(spelt: Spelling, best: IntArray, given: Mapping[str, Matrix]) -> Network:
