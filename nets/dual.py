@@ -19,7 +19,7 @@ from nets.models import FloatArray
 from synth.carrier import IntArray
 from synth.factored import cycles
 from synth.laws import NO_ANSWER
-from synth.products import Part, ProductLaw, idempotent, prime_of
+from synth.products import ProductLaw, idempotent, prime_of
 
 Matrix = npt.NDArray[np.float64]
 
@@ -122,22 +122,13 @@ class Dual:
         m = self.law.carrier.modulus
         centred = (logits - logits.mean(axis=1, keepdims=True, dtype=np.float64)).astype(np.float64)
         said = self.law.predict(cells)
-        alike = self._alike()
+        alike = self.law.alike()
         ids = alike[said[said != NO_ANSWER]].ravel()
         count = np.maximum(np.bincount(ids, minlength=m * m), 1)
         sums = np.bincount(ids, centred[said != NO_ANSWER].ravel(), minlength=m * m)
         neutral = sum(idempotent(m, part.modulus) for part in self.law.parts if part.operation == "*") % m
         explained = float((sums**2 / count).sum()) / max(float((centred**2).sum()), 1e-30)
         return (sums / count)[alike[neutral]], explained
-
-    def _alike(self) -> IntArray:
-        """An id for each (combination, answer), shape (m, m): one for all that a symmetry makes of each other."""
-        m = self.law.carrier.modulus
-        code = np.zeros((m, m), dtype=np.int64)
-        for part in self.law.parts:
-            residue = np.arange(m) % part.modulus
-            code = code * part.modulus**2 + _pairs(part)[residue[:, None], residue[None, :]]
-        return np.unique(code, return_inverse=True)[1].reshape(m, m).astype(np.int64)
 
     def strongest(self, profile: Matrix, share: float) -> list[int]:
         """The fewest keys, by index, that carry ``share`` of a profile's energy; strongest first."""
@@ -170,14 +161,3 @@ def _along(q: int, logs: IntArray) -> IntArray:
     powers = p ** _valuations(q)
     units = np.arange(q) // powers
     return np.where(units > 0, logs[units], 0)
-
-
-def _pairs(part: Part) -> IntArray:
-    """An id for each two residues, shape (q, q): that of the least pair that a symmetry of the part makes of them."""
-    q = part.modulus
-    said, answer = np.meshgrid(np.arange(q), np.arange(q), indexing="ij")
-    if part.operation == "+":
-        return (answer - said) % q
-    units = np.array([u for u in range(1, q) if u % prime_of(q)])
-    codes = (said * units[:, None, None] % q) * q + answer * units[:, None, None] % q
-    return codes.min(axis=0)

@@ -148,9 +148,7 @@ def read_logits(
 def _leads(law: Law | ProductLaw, cells: IntArray, answers: IntArray) -> bool:
     """Whether more of the answers are the law's than any number of classes away from it."""
     if isinstance(law, ProductLaw):
-        away, usual = law.offsets(cells, answers)
-        counts = np.bincount(away[usual], minlength=law.order)
-        return bool((counts[0] > counts[1:]).all())
+        return law.leads(cells, answers)
     classes = np.full(law.carrier.modulus, ZERO, dtype=np.int64)
     classes[law.decode] = np.arange(law.order)
     entries = np.stack([table[cells[:, j]] for j, table in enumerate(law.tables)])

@@ -176,30 +176,32 @@ class ProductLaw:
         """The same law in a fixed gauge: each table but the first begins, where it can, with 0 or (of factors) 1."""
         return ProductLaw(self.carrier, tuple(_normalised(part) for part in self.parts))
 
-    def offsets(self, inputs: IntArray, outputs: IntArray) -> tuple[IntArray, npt.NDArray[np.bool_]]:
-        """How far outputs are from the law's, as a key that is the same wherever the law treats them alike.
+    def alike(self) -> IntArray:
+        """An id for each combination and result, shape (m, m): one for all pairs that a symmetry makes of each other.
 
-        Modulo a factor that adds it is their difference; modulo one that multiplies, their quotient, if the law's own
-        result there is a unit.
-
-        Returns:
-            The keys, shape (n,), from 0 (the law's own result) to m - 1, and where there are any: all parts known and,
-            of products, units.
+        A symmetry moves both alike: modulo a factor that adds by a shift, modulo one that multiplies by a unit.
         """
-        key = np.zeros(len(inputs), dtype=np.int64)
-        usual: npt.NDArray[np.bool_] = np.ones(len(inputs), dtype=np.bool_)
+        m = self.carrier.modulus
+        code = np.zeros((m, m), dtype=np.int64)
         for part in self.parts:
-            q = part.modulus
-            said, given = part.combined(inputs), outputs % q
-            usual &= said != NO_ANSWER
-            if part.operation == "+":
-                step = (given - said) % q
-            else:
-                inverse = Residues(q).inverses[said]
-                usual &= (inverse != 0) & (said > 0)
-                step = (given * inverse - 1) % q
-            key = key * q + step
-        return key, usual
+            residue = np.arange(m) % part.modulus
+            code = code * part.modulus**2 + _pairs(part)[residue[:, None], residue[None, :]]
+        return np.unique(code, return_inverse=True)[1].reshape(m, m).astype(np.int64)
+
+    def leads(self, inputs: IntArray, outputs: IntArray) -> bool:
+        """Whether more outputs are the law's own than any other that is as far from it, where a symmetry leads.
+
+        Counted over the commonest kind of combinations: those that symmetries make of each other.
+        """
+        said = self.predict(inputs)
+        known = said != NO_ANSWER
+        alike = self.alike()
+        own, given = alike[said[known], said[known]], alike[said[known], outputs[known]]
+        if not len(own):
+            return False
+        kind = int(np.bincount(own).argmax())
+        counts = np.bincount(given[own == kind], minlength=kind + 1)
+        return bool((counts[kind] > np.delete(counts, kind)).all())
 
     def __eq__(self, other: Any) -> bool:
         return (
@@ -222,6 +224,17 @@ def joined(law: ProductLaw) -> tuple[IntArray, ...]:
         total = sum(table * idempotent(m, part.modulus) for table, part in zip(tables, law.parts, strict=True))
         found.append(np.where(known, total % m, UNKNOWN))
     return tuple(found)
+
+
+def _pairs(part: Part) -> IntArray:
+    """An id for each two residues, shape (q, q): that of the least pair that a symmetry of the part makes of them."""
+    q = part.modulus
+    said, answer = np.meshgrid(np.arange(q), np.arange(q), indexing="ij")
+    if part.operation == "+":
+        return (answer - said) % q
+    units = np.array([u for u in range(1, q) if u % prime_of(q)])
+    codes = (said * units[:, None, None] % q) * q + answer * units[:, None, None] % q
+    return codes.min(axis=0)
 
 
 def _same(one: Part, other: Part) -> bool:

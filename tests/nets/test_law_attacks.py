@@ -62,6 +62,17 @@ def test_a_law_is_read_and_written_as_short_as_it_can_be(text: str, wrong: float
         assert written.bits == parse(program, language("full", 2), functions=True).bits, str(written)
 
 
+@pytest.mark.parametrize("m", [15, 35, 36, 58, 60])
+@pytest.mark.parametrize("text", ["a*b", "2*a*b", "a**2*b", "a*b + b", "6*a*b"])
+def test_products_modulo_what_is_no_prime(text: str, m: int) -> None:
+    found, table = read(text, m, 0.1)
+    assert found.accepted
+    np.testing.assert_array_equal(found.law.predict(grid(m)), table)
+    written = law_program(found.law, language("full", 2))
+    assert written is not None
+    assert written.bits <= parse(text, language("full", 2), functions=True).bits
+
+
 @pytest.mark.parametrize("text", LAWLESS)
 def test_what_has_no_law_is_given_none(text: str) -> None:
     for m in (47, 35):
