@@ -112,7 +112,7 @@ class Dual:
         return ".".join(map(str, self.keys[key]))
 
     def profile(self, cells: IntArray, logits: FloatArray) -> tuple[Matrix, float]:
-        """The mean centred logit of each answer where the combination is neutral, and the variance explained.
+        """The mean centred logit of each answer, less the offset, where the combination is neutral; variance explained.
 
         Cells whose combination has been moved by a symmetry are averaged together, each answer moved back.
 
@@ -126,9 +126,9 @@ class Dual:
         ids = alike[said[said != NO_ANSWER]].ravel()
         count = np.maximum(np.bincount(ids, minlength=m * m), 1)
         sums = np.bincount(ids, centred[said != NO_ANSWER].ravel(), minlength=m * m)
-        neutral = sum(idempotent(m, part.modulus) for part in self.law.parts if part.operation == "*") % m
+        neutral = self.law.offset + sum(idempotent(m, part.modulus) for part in self.law.parts if part.operation == "*")
         explained = float((sums**2 / count).sum()) / max(float((centred**2).sum()), 1e-30)
-        return (sums / count)[alike[neutral]], explained
+        return np.roll((sums / count)[alike[neutral % m]], -self.law.offset), explained
 
     def strongest(self, profile: Matrix, share: float) -> list[int]:
         """The fewest keys, by index, that carry ``share`` of a profile's energy; strongest first."""

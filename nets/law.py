@@ -18,7 +18,7 @@ from nets.relabelling import read_relabelled
 from nets.telling import TELLS, tells
 from synth.carrier import IntArray, Residues
 from synth.chance import evenly, fits
-from synth.factored import read_factors, read_products
+from synth.factored import offset_of, read_factors, read_products
 from synth.laws import ZERO, Basis, Law, decode
 from synth.products import ProductLaw
 from synth.spectral import additive_tables, zero_elements
@@ -129,6 +129,8 @@ def read_logits(
     found = judged(read(ranked[0]))
     if not found.accepted:
         others: list[Callable[[], Law | ProductLaw | None]] = [lambda: read_factors(carrier, cells, logits)]
+        if offset := offset_of(carrier, answers):
+            others.append(lambda: read_factors(carrier, cells, logits, offset))
         if ranked[0] == "dlog":
             others.append(lambda: read_products(carrier, cells, logits))
         if len(ranked) > 1 and shares[ranked[1]] > _CLOSE * shares[ranked[0]]:

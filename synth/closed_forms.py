@@ -42,7 +42,9 @@ def law_program(
     if not isinstance(law, ProductLaw):
         program = _of_tables(law, language, domain)
     elif all(part.operation == "+" for part in law.parts):
-        program = _of_tables(Law.of(law.carrier, "additive", joined(law)), language, domain)
+        first, *others = joined(law)
+        first = np.where(first >= 0, (first + law.offset) % law.order, first)
+        program = _of_tables(Law.of(law.carrier, "additive", (first, *others)), language, domain)
     else:
         program = factors_program(law, language)
         program = program if program is not None and agrees(program, law, domain) else None

@@ -9,6 +9,7 @@ results that agree with the others: evidence that only all of them together give
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache, reduce
 
 import numpy as np
@@ -25,17 +26,30 @@ _MAX_SWEEPS = 12
 _MULTIPLES = 0.9  # of the results that are multiples of p, for all of them to be tried as multiples of a product
 
 
-def read_factors(carrier: Residues, cells: IntArray, evidence: IntArray | FloatArray) -> ProductLaw | None:
+def offset_of(carrier: Residues, answers: IntArray) -> int:
+    """What may have been added to a product: modulo every prime power of m the commonest residue, a product's 0."""
+    m = carrier.modulus
+    return sum(int(np.bincount(answers % q).argmax()) * idempotent(m, q) for q in prime_powers(m)) % m
+
+
+def read_factors(
+    carrier: Residues, cells: IntArray, evidence: IntArray | FloatArray, offset: int = 0
+) -> ProductLaw | None:
     """The product law that the evidence speaks for most; None where m is prime.
 
     Args:
         carrier: Z_m.
         cells: shape (N, arity), arity 1 to 4, N at least 1.
         evidence: labels, shape (N,), residues modulo m; or scores of them, shape (N, m), higher is likelier.
+        offset: what the law adds to its parts' result.
     """
     m = carrier.modulus
     if carrier.is_prime or not len(cells):
         return None
+    if offset:
+        evidence = (evidence - offset) % m if evidence.ndim == 1 else np.roll(evidence, -offset, axis=1)
+        found = read_factors(carrier, cells, evidence)
+        return replace(found, offset=offset) if found is not None else None
     exact = evidence.ndim == 1
     answers = np.asarray(evidence, dtype=np.int64) if exact else np.asarray(evidence).argmax(axis=1)
     scores = np.eye(m, dtype=np.float32)[answers] if exact else np.asarray(evidence, dtype=np.float32)

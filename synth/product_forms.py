@@ -51,7 +51,8 @@ def factors_program(law: ProductLaw, language: Language) -> Program | None:
             if cost < best[0]:
                 best = (cost, factors)
         if best[1]:
-            return reduce(partial(language.make, "*"), best[1])
+            found = reduce(partial(language.make, "*"), best[1])
+            return language.make("+", found, residue(language, law.offset, m)) if law.offset else found
     return None
 
 

@@ -97,15 +97,17 @@ class Part:
 
 @dataclass(frozen=True, eq=False)
 class ProductLaw:
-    """The result's residue modulo every prime power of m, each by its own sum or product.
+    """The residue of the result (less a constant) modulo every prime power of m, each by its own sum or product.
 
     Attributes:
         carrier: Z_m.
         parts: one for each prime power, in the order of ``prime_powers``.
+        offset: what is added to their result, modulo m: 1 for a*b + 1.
     """
 
     carrier: Residues
     parts: tuple[Part, ...]
+    offset: int = 0
 
     def __post_init__(self) -> None:
         m = self.carrier.modulus
@@ -144,7 +146,7 @@ class ProductLaw:
     def predict(self, inputs: IntArray) -> IntArray:
         """The outputs, shape (n,), for inputs of shape (n, arity); NO_ANSWER where an unknown entry decides."""
         m = self.carrier.modulus
-        total = np.zeros(len(inputs), dtype=np.int64)
+        total = np.full(len(inputs), self.offset, dtype=np.int64)
         unknown: npt.NDArray[np.bool_] = np.zeros(len(inputs), dtype=np.bool_)
         for part in self.parts:
             residues = part.combined(inputs)
@@ -163,18 +165,19 @@ class ProductLaw:
 
     @property
     def bits(self) -> float:
-        """What writing the tables down costs, every entry one of q residues, and a bit for each part's operation."""
+        """What the tables cost, every entry one of q residues, a bit for each part's operation, and the offset."""
         m = self.carrier.modulus
-        return sum(1 + self.arity * m * log2(part.modulus) for part in self.parts)
+        return log2(m) + sum(1 + self.arity * m * log2(part.modulus) for part in self.parts)
 
     @property
     def text(self) -> str:
         """The law in one line, its tables in full."""
-        return " | ".join(f"result = {part.text}" for part in self.parts)
+        left = f"result - {self.offset}" if self.offset else "result"
+        return " | ".join(f"{left} = {part.text}" for part in self.parts)
 
     def normalised(self) -> ProductLaw:
         """The same law in a fixed gauge: each table but the first begins, where it can, with 0 or (of factors) 1."""
-        return ProductLaw(self.carrier, tuple(_normalised(part) for part in self.parts))
+        return ProductLaw(self.carrier, tuple(_normalised(part) for part in self.parts), self.offset)
 
     def alike(self) -> IntArray:
         """An id for each combination and result, shape (m, m): one for all pairs that a symmetry makes of each other.
@@ -184,7 +187,7 @@ class ProductLaw:
         m = self.carrier.modulus
         code = np.zeros((m, m), dtype=np.int64)
         for part in self.parts:
-            residue = np.arange(m) % part.modulus
+            residue = (np.arange(m) - self.offset) % part.modulus
             code = code * part.modulus**2 + _pairs(part)[residue[:, None], residue[None, :]]
         return np.unique(code, return_inverse=True)[1].reshape(m, m).astype(np.int64)
 
@@ -206,7 +209,7 @@ class ProductLaw:
     def __eq__(self, other: Any) -> bool:
         return (
             isinstance(other, ProductLaw)
-            and self.carrier == other.carrier
+            and (self.carrier, self.offset) == (other.carrier, other.offset)
             and self.arity == other.arity
             and all(map(_same, self.parts, other.parts))
         )

@@ -11,7 +11,7 @@ from bench.method import Budget, Candidate, Inapplicable, Predict, Problem, meth
 from synth.carrier import IntArray, Residues
 from synth.chance import evenly, fits
 from synth.closed_forms import law_program, repaired
-from synth.factored import read_factors
+from synth.factored import offset_of, read_factors
 from synth.laws import Law
 from synth.products import ProductLaw
 from synth.program import Program
@@ -37,8 +37,9 @@ def spectral(problem: Problem, budget: Budget, rng: np.random.Generator) -> Gene
         laws = [law for law in mended if law is not None] + laws
         laws.sort(key=lambda law: -law.fit(problem.inputs, problem.outputs))
     if laws[0].fit(problem.inputs, problem.outputs) < least_right(problem.n, problem.noise):
-        factored = read_factors(carrier, problem.inputs, problem.outputs)
-        laws += [factored] if factored is not None else []
+        for offset in dict.fromkeys((0, offset_of(carrier, problem.outputs))):
+            factored = read_factors(carrier, problem.inputs, problem.outputs, offset)
+            laws += [factored] if factored is not None else []
         laws.sort(key=lambda law: -law.fit(problem.inputs, problem.outputs))
     found: list[Candidate] = []
     for law in laws:

@@ -63,7 +63,7 @@ def test_a_law_is_read_and_written_as_short_as_it_can_be(text: str, wrong: float
 
 
 @pytest.mark.parametrize("m", [15, 35, 36, 58, 60])
-@pytest.mark.parametrize("text", ["a*b", "2*a*b", "a**2*b", "a*b + b", "6*a*b"])
+@pytest.mark.parametrize("text", ["a*b", "2*a*b", "a**2*b", "a*b + b", "6*a*b", "a*b + 1", "a*b + a + b"])
 def test_products_modulo_what_is_no_prime(text: str, m: int) -> None:
     found, table = read(text, m, 0.1)
     assert found.accepted

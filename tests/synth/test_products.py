@@ -7,7 +7,7 @@ import pytest
 
 from synth.carrier import IntArray, Residues
 from synth.closed_forms import law_program
-from synth.factored import cycles, read_factors
+from synth.factored import cycles, offset_of, read_factors
 from synth.language import language
 from synth.laws import NO_ANSWER, UNKNOWN
 from synth.parse import parse
@@ -103,7 +103,7 @@ def test_a_law_may_add_modulo_one_factor_and_multiply_modulo_another() -> None:
     assert law.basis == "+ mod 5, * mod 7"
     np.testing.assert_array_equal(law.predict(cells), table)
     assert "mod 5" in law.text
-    assert law.bits == pytest.approx(2 + 2 * m * np.log2(5) + 2 * m * np.log2(7))
+    assert law.bits == pytest.approx(2 + np.log2(m) + 2 * m * np.log2(5) + 2 * m * np.log2(7))
     assert law_program(law, language("full", 2), cells) is None
 
 
@@ -114,6 +114,25 @@ def test_what_has_no_law_fits_none(m: int) -> None:
         law = read_factors(Residues(m), cells, labels)
         assert law is not None
         assert law.fit(cells, labels) < 0.7
+
+
+@pytest.mark.parametrize("m", [15, 36, 58])
+def test_what_is_added_to_a_product_is_found(m: int) -> None:
+    cells, carrier = grid(m), Residues(m)
+    for text, offset in (("a*b + 5", 5), ("a*b + a + b", m - 1)):
+        table = table_of(text, m)
+        seen = np.random.default_rng(0).permutation(len(cells))[: int(0.7 * len(cells))]
+        assert offset_of(carrier, table[seen]) == offset
+        law = read_factors(carrier, cells[seen], table[seen], offset)
+        assert law is not None
+        np.testing.assert_array_equal(law.predict(cells), table)
+        assert law.normalised().offset == offset
+        assert f"result - {offset} = " in law.text
+        assert law.leads(cells, table)
+        assert not law.leads(cells, (table + 1) % m)
+        program = law_program(law, language("full", 2), cells)
+        assert program is not None
+        np.testing.assert_array_equal(program.evaluate(cells, carrier), table)
 
 
 def test_a_prime_modulus_has_no_factors() -> None:
