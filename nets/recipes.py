@@ -178,13 +178,13 @@ def delayed(architecture: Architecture, n: int) -> Recipe:
     """Training at 100% long before the held-out cells: memorising first, and time to watch it turn into an algorithm.
 
     The examples are fitted in some 20 to 50 steps; weak decay takes at least fifteen times as many to make what fits
-    them simple. The length of the delay goes with 1 / decay; more examples a token end it sooner, so the decay falls
-    with them. A second moment of long memory (Adam's own .999) keeps the step small once the gradient vanishes: with
-    the .98 of fast training it grows until the weights jump, and each jump costs structure. The networks without
-    attention go on long after the last cell is right, for that is when what the law does not explain goes; a thousandth
-    of smoothing keeps a gradient that asks for it, and costs the transformer its generalisation. Meant for fractions
-    around .4; chosen on p = 47, 61 and 83. The weights that answer are those that are trained, not their running mean,
-    which would lag behind them.
+    them simple. The delay goes with 1 / decay; more examples a token end it sooner, so the decay falls with them. The
+    second moment remembers longer than in fast training: once the gradient vanishes the step would else grow until the
+    weights jump, and each jump costs structure. Networks without attention go on long after the last cell is right, for
+    that is when what the law does not explain goes; a thousandth of smoothing keeps a gradient that asks for it. It
+    costs the transformer its generalisation, which stops half as long again after its answers have settled, before
+    decay has left it with too few frequencies. Meant for fractions around .4; chosen on p = 47, 61 and 83. The weights
+    that answer are those that are trained, not their running mean, which would lag behind them.
     """
     scale = 24 / _per_token(architecture.size, architecture.arity, n)
     plain = Recipe(rate=0.02, decay=0.3 * scale, steps=4000, cooldown=0.6, window=0.0, settle=0.0, smoothing=0.001)
@@ -193,8 +193,11 @@ def delayed(architecture: Architecture, n: int) -> Recipe:
     if architecture.name == "quadratic":
         return plain
     if architecture.name == "relu":
-        return replace(plain, decay=0.4 * scale, betas=(0.9, 0.999))
-    return Recipe(rate=0.01, decay=0.45 * scale, steps=3000, cooldown=0.5, betas=(0.9, 0.999), window=0.0, settle=1.0)
+        return replace(plain, decay=0.4 * scale, steps=5000, betas=(0.9, 0.999), smoothing=0.0015)
+    # With few examples it takes more decay than that to generalise everywhere.
+    return replace(
+        plain, rate=0.01, decay=0.55 * scale**1.5, cooldown=0.5, betas=(0.9, 0.99), settle=0.5, smoothing=0.0
+    )
 
 
 RECIPES: Mapping[str, Callable[[Architecture, int], Recipe]] = {"fast": fast, "sparse": sparse, "delayed": delayed}
