@@ -5,9 +5,8 @@ where f, g are the law's tables and h(c) is c's class, of q. A circuit is an exp
 the delta, alpha [c = program(a, b)], which says only which answer wins. A sum of most cosines can stand for that or for
 anything else, so cosines are claimed only where they beat two rivals in two measures. The rivals: the delta, and
 further peaks, alpha_s [h(c) = h(program(a, b)) + s], as many as take the cosines' number of parameters. The measures:
-the share of variance explained, and the worst rest over half the margin. All three have least squares' amplitudes, and
-what depends on one input alone is taken off for all three. (Amplitudes that make the worst error least, which is a
-linear programme, would gain the delta more than they gain few cosines.)
+the share of variance explained, and the worst error over half the network's margin. All three have least squares'
+amplitudes, and what depends on one input alone is taken off for all three.
 """
 
 from __future__ import annotations
@@ -147,7 +146,8 @@ def read_circuit(law: Law, cells: IntArray, logits: FloatArray, share: float = K
     values = logits[usual][:, law.decode].astype(np.float64)
     values -= values.mean(axis=1, keepdims=True)
     means, alone = parts(cells[usual], values, total)
-    seen, apart = Seen.of(values, total), Seen.of(values - alone, total)
+    second, first = np.partition(logits[usual].astype(np.float64), -2, axis=1)[:, -2:].T
+    seen, apart = (Seen.of(x, total, (first - second) / 2) for x in (values, values - alone))
     spectrum = np.fft.rfft(means)
     weight = weights(law.order)
     energy = (np.abs(spectrum[1:]) ** 2) * weight
@@ -164,24 +164,33 @@ def read_circuit(law: Law, cells: IntArray, logits: FloatArray, share: float = K
     peak[0] += 1
 
     def claim(function: Array, parameters: int) -> Claim:
-        (explained, worst), (interaction, rest) = seen.judge(function), apart.judge(function)
-        return Claim(explained, interaction, worst, rest, parameters)
+        return Claim(
+            seen.explained(function), apart.explained(function), seen.worst(function), apart.worst(function), parameters
+        )
 
-    delta = claim(peak * float(means @ peak) / float(peak @ peak), 1)
-
-    def rivals(count: int) -> tuple[Claim, Claim]:
-        """The strongest ``count`` cosines, and the peaks that take as many numbers."""
+    def cosines(count: int) -> Array:
         kept = np.zeros_like(spectrum)
         kept[ranked[:count]] = spectrum[ranked[:count]]
-        cosines = claim(np.fft.irfft(kept, n=law.order), 3 * count)
+        return np.fft.irfft(kept, n=law.order)
+
+    def highest(count: int) -> tuple[Array, int]:
+        """The peaks that take as many numbers as ``count`` cosines, and how many they do take."""
         # A peak is two numbers, its place and its height, and the delta's place is known; all heights need no places.
         several = (3 * count + 1) // 2 if 3 * count < law.order - 1 else law.order
-        highest = np.argsort(-np.abs(means), kind="stable")[:several]
-        heights = np.where(np.isin(np.arange(law.order), highest), means, 0.0)
-        return cosines, claim(heights - heights.mean(), min(2 * len(highest) - 1, law.order - 1))
+        chosen = np.argsort(-np.abs(means), kind="stable")[:several]
+        heights = np.where(np.isin(np.arange(law.order), chosen), means, 0.0)
+        return heights - heights.mean(), min(2 * len(chosen) - 1, law.order - 1)
 
-    found, peaks = rivals(len(keys))
-    more = (k for k in range(1, len(ranked) + 1) if not failed_in(*rivals(k), delta))
+    def claimable(count: int) -> bool:
+        """Whether so many cosines beat both rivals, the cheaper measure first."""
+        one, other = cosines(count), highest(count)[0]
+        if apart.explained(one) <= max(delta.interaction, apart.explained(other)) + 1e-9:
+            return False
+        worst = apart.worst(one)
+        return worst < delta.rest - 1e-9 and worst < apart.worst(other) - 1e-9
+
+    delta = claim(peak * float(means @ peak) / float(peak @ peak), 1)
+    found, peaks = claim(cosines(len(keys)), 3 * len(keys)), claim(*highest(len(keys)))
     return CircuitReading(
         circuit=circuit,
         claim=found,
@@ -190,7 +199,7 @@ def read_circuit(law: Law, cells: IntArray, logits: FloatArray, share: float = K
         inputs_alone=1 - apart.size / max(seen.size, 1e-30),
         profile=len(total) * float((means**2).sum()) / max(seen.size, 1e-30),
         failed=failed_in(found, peaks, delta),
-        claimed_from=next(more, 0),
+        claimed_from=next((k for k in range(1, len(ranked) + 1) if claimable(k)), 0),
         front=front(spectrum, ranked, law.order, len(total), apart.size),
     )
 

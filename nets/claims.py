@@ -20,8 +20,9 @@ class Claim:
     Attributes:
         explained: share of the variance of the logits, centred cell by cell.
         interaction: the same after what depends on one input alone has been taken off.
-        worst: the largest error of a centred logit over half the function's own margin; below 1 the function's
-            argmax is the network's on every cell that was looked at.
+        worst: over the cells, the largest error of a centred logit over half the network's margin there; below 1 the
+            function's argmax is the network's on every cell that was looked at. The margin is the network's, the same
+            for every rival: a function's own grows with its scale, and any delta that is large enough would come to 2.
         rest: the same after what depends on one input alone has been taken off.
         parameters: how many numbers it takes.
     """
@@ -45,31 +46,33 @@ def failed_in(cosines: Claim, *rivals: Claim) -> tuple[str, ...]:
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """What of some logits a claim about a function of s = h(c) - f(a) - g(b) depends on.
+    """Some logits as rows over s = h(c) - f(a) - g(b), and what claims about functions of s are judged by.
 
     Attributes:
-        low, high, mean: at each s, shape (order,).
+        rows: shape (N, order).
+        half: shape (N,): half the network's margin at each cell.
+        mean: of the rows.
         size: the sum of their squares.
-        n: cells.
     """
 
-    low: Array
-    high: Array
+    rows: npt.NDArray[np.float32]
+    half: Array
     mean: Array
     size: float
-    n: int
 
     @classmethod
-    def of(cls, values: Array, total: IntArray) -> Seen:
+    def of(cls, values: Array, total: IntArray, half: Array) -> Seen:
         rows = _aligned(values, total)
-        return cls(rows.min(axis=0), rows.max(axis=0), rows.mean(axis=0), float((values**2).sum()), len(total))
+        return cls(rows.astype(np.float32), half, rows.mean(axis=0), float((values**2).sum()))
 
-    def judge(self, function: Array) -> tuple[float, float]:
-        """The share of the variance that a function explains, and its worst error over half its margin."""
-        margin = float(function[0] - function[1:].max())
-        error = float(np.maximum(self.high - function, function - self.low).max())
-        explained = self.n * float((2 * self.mean - function) @ function) / max(self.size, 1e-30)
-        return explained, error / (margin / 2) if margin > 0 else float("inf")
+    def explained(self, function: Array) -> float:
+        """The share of the variance that a function explains."""
+        return len(self.rows) * float((2 * self.mean - function) @ function) / max(self.size, 1e-30)
+
+    def worst(self, function: Array) -> float:
+        """Its largest error over half the margin there."""
+        errors = np.abs(self.rows - function.astype(np.float32)).max(axis=1)
+        return float((errors / np.maximum(self.half, 1e-30)).max())
 
 
 def parts(cells: IntArray, values: Array, total: IntArray) -> tuple[Array, Array]:

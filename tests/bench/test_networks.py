@@ -59,7 +59,7 @@ def test_a_plain_row_ends_exact_with_its_own_program(name: str) -> None:
     assert examined["frugal"] == "holds"
     assert float(examined["frugal_saves"]) > 1
     assert (float(examined["circuit_claimed_from"]) > 0) is (name == "transformer")
-    assert (examined["circuit_claimed"] == "no: variance and worst error") is (name == "bilinear")
+    assert str(examined["circuit_claimed"]).startswith("no: variance") is (name == "bilinear")
     assert "cos(" in str(examined["circuit"])
     for candidate, said in trace:
         if candidate.program is not None:
