@@ -1,11 +1,11 @@
 """What explains trained networks, measured: ``python tests/perf/explanations.py --arch transformer --p 59,113``.
 
 For each network the medians over seeds of the circuit's claim beside its rivals' (explained variance / worst error over
-half the network's margin / the same without what depends on one input alone), how many seeds' cosines are claimed, and from how
-many frequencies on; the times of law and circuit; then, with ``--pieces``, the held-out accuracy that each ablation of
-each piece leaves, and the share of its energy that was changed; with ``--coarse``, the certified description of the
-fewest bits of each kind; with ``--proofs``, margin over bound of the certificate by evaluating every cell, and what the
-ones for less save.
+half the network's margin / the same without what depends on one input alone), in what each seed's cosines are not
+claimed, and from how many frequencies on they could be; the times of law and circuit; then, with ``--pieces``, the
+held-out accuracy that each ablation of each piece leaves, and the share of its energy that was changed; with
+``--coarse``, the certified description of the fewest bits of each kind; with ``--proofs``, margin over bound of the
+certificate by evaluating every cell, and what the ones for less save.
 """
 
 from __future__ import annotations
