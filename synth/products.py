@@ -235,9 +235,11 @@ def _pairs(part: Part) -> IntArray:
     said, answer = np.meshgrid(np.arange(q), np.arange(q), indexing="ij")
     if part.operation == "+":
         return (answer - said) % q
-    units = np.array([u for u in range(1, q) if u % prime_of(q)])
-    codes = (said * units[:, None, None] % q) * q + answer * units[:, None, None] % q
-    return codes.min(axis=0)
+    least = said * q + answer
+    for u in range(2, q):
+        if u % prime_of(q):
+            np.minimum(least, said * u % q * q + answer * u % q, out=least)
+    return least
 
 
 def _same(one: Part, other: Part) -> bool:

@@ -159,6 +159,8 @@ def _grown(rows: IntArray, columns: IntArray, evidence: Evidence, size: int) -> 
     """Each row's class, grown from the fullest row by votes alone."""
     size = max(size, int(columns.max(initial=-1)) + 1)
     pair = [np.full(size, UNKNOWN, dtype=np.int64) for _ in range(2)]
+    if not len(rows):
+        return pair[0]
     pair[0][int(np.bincount(rows).argmax())] = 0
     _refine(pair, np.stack([rows, columns], axis=1), evidence, size, start=1)
     return pair[0]

@@ -153,6 +153,13 @@ def test_rows_that_nothing_ties_stay_unknown(as_scores: bool) -> None:
     assert (np.delete(g, [0, 1, 5]) < 0).all()
 
 
+@pytest.mark.parametrize("size", [7, 300])
+def test_no_cells_tie_nothing(size: int) -> None:
+    none = np.zeros((0, 2), dtype=np.int64)
+    for table in additive_tables(none, np.zeros(0, dtype=np.int64), size, 5):
+        assert (table < 0).all()
+
+
 def test_laws_of_products_agree_with_discrete_logs() -> None:
     carrier, cells = Residues(29), grid(29)
     law = read_labels(carrier, cells, cells[:, 0] * cells[:, 1] % 29)[0].normalised()
