@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from nets.models import Network, tokens
+from nets.transformer import Transformer
 from synth.carrier import IntArray
 from synth.laws import Law
 
@@ -23,7 +24,7 @@ class Mechanism:
 
     Attributes:
         symmetricity: mean cosine between the gradients of a logit by its two tokens' embeddings (their section 4.1):
-            near 1 for a pizza, well below for a clock. NaN where the inputs do not share one table.
+            near 1 for a pizza, well below for a clock. NaN where they are rows of tables of different spaces.
         irrelevance: mean standard deviation of the right logit among pairs equally far apart, over that among all
             pairs (their section 4.2): near 1 for a clock, near 0 for a pizza.
         unattending: the share of the cells still right with all attention scores at 0, every position looked at alike;
@@ -63,17 +64,21 @@ def mechanism(network: Network, law: Law, rng: np.random.Generator, triples: int
 
 
 def _symmetricity(network: Network, elements: IntArray, rng: np.random.Generator, triples: int) -> float:
-    shared = [name for name, readers in network.architecture.tables() if len(readers) == 2]
-    if not shared or len(elements) < 2:
+    tables = network.architecture.tables()
+    names = [next(name for name, readers in tables if j in readers) for j in (0, 1)]
+    # Rows of two tables can be compared where both are added to one residual stream.
+    if (names[0] != names[1] and not isinstance(network.architecture, Transformer)) or len(elements) < 2:
         return float("nan")
     weights = {name: x.detach().cpu() for name, x in network.weights.items()}
     cosines: list[float] = []
     for _ in range(triples):
         pair = rng.choice(elements, 2, replace=False)
-        leaf = weights[shared[0]].clone().requires_grad_()
-        logits = network.architecture.forward({**weights, shared[0]: leaf}, tokens(pair[None]))
+        leaves = {name: weights[name].clone().requires_grad_() for name in set(names)}
+        logits = network.architecture.forward({**weights, **leaves}, tokens(pair[None]))
         logits[0, int(rng.integers(logits.shape[1]))].backward()
-        assert leaf.grad is not None
-        one, two = leaf.grad[int(pair[0])], leaf.grad[int(pair[1])]
+        gradients = [leaves[name].grad for name in names]
+        assert gradients[0] is not None
+        assert gradients[1] is not None
+        one, two = gradients[0][int(pair[0])], gradients[1][int(pair[1])]
         cosines.append(float(torch.nn.functional.cosine_similarity(one, two, dim=0)))
     return float(np.mean(cosines))

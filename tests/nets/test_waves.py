@@ -120,6 +120,18 @@ def test_clock_and_pizza_at_their_extremes() -> None:
     assert 0 <= attending.unattending <= 1
 
 
+def test_rows_of_two_tables_are_compared_as_rows_of_one_would_be() -> None:
+    one = fresh(architecture("transformer", P, 2), 0)
+    apart = Network(
+        architecture("transformer", P, 2, separate=True),
+        {**{x: y for x, y in one.weights.items() if x != "E"}, "E0": one.weights["E"], "E1": one.weights["E"]},
+    )
+    law = law_of("additive")
+    said = [mechanism(x, law, np.random.default_rng(0)).symmetricity for x in (one, apart)]
+    assert said[0] == pytest.approx(said[1], abs=1e-5)
+    assert -1 <= said[0] < 1
+
+
 def test_what_has_no_two_inputs_is_refused() -> None:
     law = Law.of(Residues(P), "additive", (np.arange(P),))
     network = fresh(architecture("bilinear", P, 1), 0)
