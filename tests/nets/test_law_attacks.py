@@ -80,9 +80,9 @@ def test_what_has_no_law_is_given_none(text: str) -> None:
             assert not read(text, m, 0.1, wrong=wrong)[0].accepted
 
 
-@pytest.mark.parametrize("noise", [0.3, *(pytest.param(x, marks=pytest.mark.slow) for x in (1.0, 3.0))])
-def test_what_is_accepted_is_right(noise: float) -> None:
-    for seed, text in enumerate([*LAWS, *LAWLESS]):
+@pytest.mark.parametrize(("noise", "every"), [(0.3, 4), *(pytest.param(x, 1, marks=pytest.mark.slow) for x in (1, 3))])
+def test_what_is_accepted_is_right(noise: float, every: int) -> None:
+    for seed, text in enumerate([*LAWS, *LAWLESS][::every]):
         for m in (23, 24):
             found, table = read(text.replace("/", "*") if m == 24 else text, m, noise, seed)
             assert not found.accepted or (found.law.predict(grid(m)) == table).all()
