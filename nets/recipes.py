@@ -140,10 +140,12 @@ def fast(architecture: Architecture, n: int) -> Recipe:
         return Recipe(rate=0.03, decay=2.0, smoothing=0.5, steps=_affordable(architecture, n, 2.5e11, 600, 1500))
     if architecture.name != "transformer":  # a user's own
         return Recipe(rate=0.01, decay=2.0, smoothing=0.3, steps=_affordable(architecture, n, 2.5e11, 600, 2000))
+    # More tokens ask for finer steps: single answers went on flickering above p = 90.
+    step = 0.04 if getattr(architecture, "positions", True) else 0.03
     # Heads trained at full pace memorise, or leave the rest too few frequencies to be exact: a product of so many
     # matrices has the lower a rank the stronger each is decayed.
     return Recipe(
-        rate=0.04 if getattr(architecture, "positions", True) else 0.03,
+        rate=step * min(1.0, (60 / architecture.size) ** 0.5),
         decay=2.0,
         smoothing=0.5,
         pace=0.01,
