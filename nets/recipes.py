@@ -92,7 +92,7 @@ def widths(
     options: dict[str, int | float] = {}
     if recipe == "delayed":
         # Room to memorise in, and for waves to lie apart in; one table cannot tell places apart.
-        if name in ("bilinear", "quadratic", "relu", "transformer"):
+        if name in ("relu", "transformer"):
             options["h"] = 256
         if name == "relu":
             options["d"] = 256
@@ -113,7 +113,7 @@ def widths(
             options |= {"d": 128, "values": 2.0, "attention": 0.01 if symmetric is False else 0.1}
             place = 0.0 if symmetric is not None else 1.0  # separate tables have no need of it
         else:
-            options |= {"h": 256, "attention": 0.1 if symmetric else 0.3}
+            options |= {"h": 256, "values": 2.0, "attention": 0.1 if symmetric else 0.3}
             place = 1.0
         # Where the order of the inputs is nothing, positions would only help to memorise.
         options |= {"positions": symmetric is not True, "place": place}
@@ -179,27 +179,28 @@ def _affordable(architecture: Architecture, n: int, flops: float, least: int, mo
 def delayed(architecture: Architecture, n: int) -> Recipe:
     """Training at 100% long before the held-out cells: memorising first, and time to watch it turn into an algorithm.
 
-    The examples are fitted in some 20 to 50 steps; weak decay takes at least fifteen times as many to make what fits
-    them simple. The delay goes with 1 / decay; more examples a token end it sooner, so the decay falls with them. The
-    second moment remembers longer than in fast training: once the gradient vanishes the step would else grow until the
-    weights jump, and each jump costs structure. Networks without attention go on long after the last cell is right, for
-    that is when what the law does not explain goes; a thousandth of smoothing keeps a gradient that asks for it. It
+    The examples are fitted in some 20 to 60 steps; weak decay takes at least fifteen times as many to make what fits
+    them simple. The delay goes with 1 / decay; more examples a token end it sooner, so the decay falls with them.
+
+    In the networks with ReLUs the second moment remembers longer: once the gradient vanishes the step would else grow
+    until the weights jump, and each jump costs structure. The ReLU network goes on long after the last cell is right,
+    for that is when what the law does not explain goes; a thousandth of smoothing keeps a gradient that asks for it. It
     costs the transformer its generalisation, which stops half as long again after its answers have settled, before
-    decay has left it with too few frequencies. Meant for fractions around .4; chosen on p = 47, 61 and 83. The weights
-    that answer are those that are trained, not their running mean, which would lag behind them.
+    decay has left it with too few frequencies. (It would make products and squares all law, too, and quickly: their
+    laws would not be readable long before the answers.)
+
+    Meant for fractions around .4; chosen on p = 47, 61 and 83. The weights that answer are those that are trained, not
+    their running mean, which would lag behind them.
     """
     scale = 24 / _per_token(architecture.size, architecture.arity, n)
-    plain = Recipe(rate=0.02, decay=0.3 * scale, steps=4000, cooldown=0.6, window=0.0, settle=0.0, smoothing=0.001)
-    if architecture.name == "bilinear":
-        return replace(plain, decay=0.1 * scale, betas=(0.9, 0.99))
-    if architecture.name == "quadratic":
-        return plain
+    plain = Recipe(rate=0.01, decay=0.3 * scale, steps=6000, cooldown=0.6, window=0.0, settle=1.0)
     if architecture.name == "relu":
-        return replace(plain, decay=0.4 * scale, steps=5000, betas=(0.9, 0.999), smoothing=0.0015)
-    # With few examples it takes more decay than that to generalise everywhere.
-    return replace(
-        plain, rate=0.01, decay=0.55 * scale**1.5, cooldown=0.5, betas=(0.9, 0.99), settle=0.5, smoothing=0.0
-    )
+        return replace(
+            plain, rate=0.02, decay=0.4 * scale, steps=5000, betas=(0.9, 0.999), settle=0.0, smoothing=0.0015
+        )
+    if architecture.name == "transformer":  # with few examples it takes more decay to generalise everywhere
+        return replace(plain, decay=0.55 * scale**1.5, steps=4000, cooldown=0.5, betas=(0.9, 0.99), settle=0.5)
+    return replace(plain, decay={"bilinear": 0.12, "quadratic": 0.4}.get(architecture.name, 0.3) * scale)
 
 
 RECIPES: Mapping[str, Callable[[Architecture, int], Recipe]] = {"fast": fast, "sparse": sparse, "delayed": delayed}

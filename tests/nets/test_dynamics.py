@@ -272,7 +272,7 @@ def test_a_delayed_network_ends_as_waves_of_its_key_frequencies_and_nothing_else
     m = observe(last.network, stage, code=False).measures
     assert (m.test_accuracy or 0) > 0.99
     assert (m.variance_explained or 0) > 0.85
-    assert (m.tuned_units or 0) > 0.8
-    assert max(m.excluded_accuracy or 1, m.removed_accuracy or 1) < 3 / 47
+    assert (m.tuned_units or 0) > {"relu": 0.8, "transformer": 0.5}[name]
+    assert max(m.excluded_accuracy or 1, m.removed_accuracy or 1) < 0.12  # at p = 59 it is chance
     assert min(m.removed_random_accuracy or 0, m.kept_accuracy or 0) > 0.98
     assert (m.disturbed_accuracy or 0) > {"relu": 0.98, "transformer": 0.6}[name]  # 14 waves outvote noise, 3 do not
