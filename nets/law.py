@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -128,9 +129,12 @@ def read_logits(
 
     found = judged(read(ranked[0]))
     if not found.accepted:
-        others: list[Callable[[], Law | ProductLaw | None]] = [lambda: read_factors(carrier, cells, logits)]
-        if offset := offset_of(carrier, answers):
-            others.append(lambda: read_factors(carrier, cells, logits, offset))
+        others: list[Callable[[], Law | ProductLaw | None]] = [
+            partial(read_factors, carrier, cells, logits, offset, reduced=reduced)
+            for reduced in (True, False)
+            for offset in dict.fromkeys((0, offset_of(carrier, answers)))
+            if not carrier.is_prime
+        ]
         if ranked[0] == "dlog":
             others.append(lambda: read_products(carrier, cells, logits))
         if len(ranked) > 1 and shares[ranked[1]] > _CLOSE * shares[ranked[0]]:

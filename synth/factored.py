@@ -34,7 +34,7 @@ def offset_of(carrier: Residues, answers: IntArray) -> int:
 
 
 def read_factors(
-    carrier: Residues, cells: IntArray, evidence: IntArray | FloatArray, offset: int = 0
+    carrier: Residues, cells: IntArray, evidence: IntArray | FloatArray, offset: int = 0, *, reduced: bool = False
 ) -> ProductLaw | None:
     """The product law that the evidence speaks for most; None where m is prime.
 
@@ -43,13 +43,15 @@ def read_factors(
         cells: shape (N, arity), arity 1 to 4, N at least 1.
         evidence: labels, shape (N,), residues modulo m; or scores of them, shape (N, m), higher is likelier.
         offset: what the law adds to its parts' result.
+        reduced: whether modulo q an input counts by its own residue only, as in every polynomial: fewer entries, each
+            told by more cells.
     """
     m = carrier.modulus
     if carrier.is_prime or not len(cells):
         return None
     if offset:
         evidence = (evidence - offset) % m if evidence.ndim == 1 else np.roll(evidence, -offset, axis=1)
-        found = read_factors(carrier, cells, evidence)
+        found = read_factors(carrier, cells, evidence, reduced=reduced)
         return replace(found, offset=offset) if found is not None else None
     some = slice(None, None, max(1, -(-len(cells) * m // _MOST_SCORES)))
     cells, evidence = cells[some], evidence[some]
@@ -58,6 +60,13 @@ def read_factors(
     scores = np.eye(m, dtype=np.float32)[answers] if exact else np.asarray(evidence, dtype=np.float32)
     scores = scores - scores.mean(axis=1, keepdims=True)
     factors = prime_powers(m)
+    if reduced:
+        parts = [_reduced(q, cells, _summed(scores, q), m) for q in factors]
+        for i, q in enumerate(factors):
+            known, given = _given(parts, i, cells, scores)
+            if len(known) and len(factors) > 1 and not exact:
+                parts[i] = _reduced(q, cells[known], given, m)
+        return ProductLaw(carrier, tuple(parts))
     parts = [_best(q, cells, _summed(scores, q), answers % q, m, exact) for q in factors]
     if exact or len(factors) == 1:  # of exact labels the other factors say nothing new
         return ProductLaw(carrier, tuple(parts))
@@ -151,6 +160,17 @@ def _product(q: int, cells: IntArray, scores: FloatArray, answers: IntArray, siz
             tables[j] = np.where(units[j], np.where(known, tables[j] * powers[classes] % q, UNKNOWN), tables[j])
     times = np.outer(np.arange(q), np.arange(q)) % q
     return Part(q, "*", _refined(tables, times, cells, scores, exact))
+
+
+def _reduced(q: int, cells: IntArray, scores: FloatArray, size: int) -> Part:
+    """The sum or the product modulo q of inputs that count by their residues modulo q only."""
+    arity = cells.shape[1]
+    code = (cells % q) @ (q ** np.arange(arity, dtype=np.int64))
+    sequence = np.argsort(code, kind="stable")
+    starts = np.flatnonzero(np.diff(code[sequence], prepend=-1))
+    sums = np.add.reduceat(scores[sequence], starts, axis=0)
+    part = _best(q, cells[sequence[starts]] % q, sums, sums.argmax(axis=1), q, exact=False)
+    return Part(q, part.operation, tuple(table[np.arange(size) % q] for table in part.tables))
 
 
 def _multiple(part: Part, p: int) -> Part:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from itertools import product
 from math import log2
 
 import numpy as np
@@ -37,8 +38,9 @@ def spectral(problem: Problem, budget: Budget, rng: np.random.Generator) -> Gene
         laws = [law for law in mended if law is not None] + laws
         laws.sort(key=lambda law: -law.fit(problem.inputs, problem.outputs))
     if laws[0].fit(problem.inputs, problem.outputs) < least_right(problem.n, problem.noise):
-        for offset in dict.fromkeys((0, offset_of(carrier, problem.outputs))):
-            factored = read_factors(carrier, problem.inputs, problem.outputs, offset)
+        offsets = dict.fromkeys((0, offset_of(carrier, problem.outputs)))
+        for offset, reduced in product(offsets, (True, False)):
+            factored = read_factors(carrier, problem.inputs, problem.outputs, offset, reduced=reduced)
             laws += [factored] if factored is not None else []
         laws.sort(key=lambda law: -law.fit(problem.inputs, problem.outputs))
     found: list[Candidate] = []

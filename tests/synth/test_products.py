@@ -73,6 +73,18 @@ def test_products_and_sums_are_read(m: int, noise: float) -> None:
         assert law.freedom <= 2 * m - 1
 
 
+@pytest.mark.parametrize("m", [15, 35, 36, 58, 60])
+def test_residues_that_count_as_such_need_fewer_cells(m: int) -> None:
+    cells, rng = grid(m), np.random.default_rng(m)
+    for text in ("a*b", "a + b", "(a + 1)*(b + 3)", "a*a*b"):
+        table = table_of(text, m)
+        seen = rng.permutation(len(cells))[: max(100, len(cells) // 10)]
+        for scores in (table[seen], np.eye(m)[table[seen]] + 0.1 * rng.normal(size=(len(seen), m))):
+            law = read_factors(Residues(m), cells[seen], scores, reduced=True)
+            assert law is not None
+            np.testing.assert_array_equal(law.predict(cells), table, err_msg=text)
+
+
 @pytest.mark.parametrize("m", [15, 36, 58])
 @pytest.mark.parametrize(
     ("text", "bits"), [("a*b", 8), ("2*a*b", 14), ("a*a*b", 14), ("a*b**3", 20), ("(a+1)*(b+1)", 26)]
