@@ -220,6 +220,8 @@ class Method:
         gpu: whether it computes on the problem's device, as one of family "nets" does unless it says that it does not;
             others are only ever given the CPU.
         stacking: how its runs are trained side by side; None where they can't be.
+        sources: modules whose text its results depend on, beside its version: where settings are tuned more often than
+            versions are counted, an older record must not pass for one of today's.
     """
 
     name: str
@@ -235,6 +237,7 @@ class Method:
     check: Check | None = None
     gpu: bool = False
     stacking: Stacking | None = None
+    sources: tuple[str, ...] = ()
 
 
 def method(
@@ -249,6 +252,7 @@ def method(
     online: bool = False,
     check: Check | None = None,
     gpu: bool | None = None,
+    sources: tuple[str, ...] = (),
 ) -> Callable[[Run], Method]:
     """Declare a method.
 
@@ -268,6 +272,9 @@ def method(
     def declare(run: Run) -> Method:
         about = (run.__doc__ or "").strip().partition("\n")[0]
         on_gpu = family == "nets" if gpu is None else gpu
-        return Method(name, version, family, run, dict(work or {}), imports, warm, trains, online, about, check, on_gpu)
+        return Method(
+            name, version, family, run, dict(work or {}), imports, warm, trains, online, about, check, on_gpu,
+            sources=sources,
+        )  # fmt: skip
 
     return declare

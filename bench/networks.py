@@ -29,6 +29,7 @@ IMPORTS = (
     "nets.transformer",
     "synth.closed_forms",
 )
+TRAINING = ("nets.recipes", "nets.train", "nets.optimise", "nets.models")  # what every network's weights depend on
 WATCHED = 1 << 15  # cells whose answers must settle
 
 
@@ -194,7 +195,10 @@ def trained(
     own = list(inspect.signature(settings, eval_str=True).parameters.values())[1:]
     _take(run, [x for x in plain.parameters.values() if x.kind is not x.VAR_KEYWORD] + own)
     imports = (*IMPORTS, *(x for x in (f"nets.{architecture}",) if x not in IMPORTS))
-    declare = method(name, version=1, family="nets", imports=imports, warm=partial(warm, architecture), trains=True)
+    declare = method(
+        name, version=2, family="nets", imports=imports, warm=partial(warm, architecture), trains=True,
+        sources=(*TRAINING, f"nets.{architecture}"),
+    )  # fmt: skip
     return replace(declare(run), about=about, check=check, gpu=True, stacking=_stacking(prepare, architecture))
 
 
@@ -263,8 +267,9 @@ def of_architecture(name: str, kind: type) -> Method:
     about = (kind.__doc__ or "").strip().partition("\n")[0]
     first_calls = partial(warm, "bilinear")  # of torch and of the device: nothing is known of the user's own
     declare = method(
-        name, version=1, family="user", imports=IMPORTS, warm=first_calls, trains=True, check=check, gpu=True
-    )
+        name, version=1, family="user", imports=IMPORTS, warm=first_calls, trains=True, check=check, gpu=True,
+        sources=TRAINING,
+    )  # fmt: skip
     return replace(declare(run), about=about, stacking=_stacking(prepare, "bilinear"))
 
 

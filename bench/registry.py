@@ -24,6 +24,7 @@ from bench.expression import expression
 from bench.method import Method
 from bench.parameters import Value, bind, parameters_of
 from bench.slug import folder_name
+from bench.sources import digest
 from bench.task import Task, TaskFamily
 from bench.userfile import UserFile, explained, file_parts, load_file
 
@@ -128,8 +129,8 @@ def load_method(ref: str) -> tuple[Method, dict[str, Value], str]:
         ref: "bilinear", "bilinear:h=256:recipe=delayed", "path/file.py:name" or "path/file.py:name:h=3".
 
     Returns:
-        The method; its parameters, typed, without those that are at their defaults; and a hash of the source for a
-        user's file, the version for others.
+        The method; its parameters, typed, without those that are at their defaults; and its source: the hash of a
+        user's file, the version of others, and of what it declares as its ``sources``.
 
     Raises:
         UserError: one line on what cannot be used.
@@ -274,7 +275,7 @@ def _as_family(name: str, found: object) -> TaskFamily:
 def _named_method(head: str) -> tuple[Method, str]:
     if head in (known := _names(methods)):
         found = _builtin(methods, head, Method)
-        return found, f"version {found.version}"
+        return found, f"version {found.version} {digest(found.sources)}".strip()
     if (point := _entry_point("tworoads.methods", head)) is not None:
         found = _as_method(point.name, _loaded(point))
         release = point.dist.version if point.dist else ""
@@ -293,7 +294,7 @@ def _file_method(path: str, name: str) -> tuple[Method, str]:
         found = _as_method(name, wanted)
     if found.name in _names(methods):
         found = replace(found, name=f"{file.path.name}:{found.name}")
-    return found, file.source_hash
+    return found, f"{file.source_hash} {digest(found.sources)}".strip()
 
 
 def _as_method(name: str, found: object) -> Method:

@@ -22,7 +22,7 @@ def _warm() -> None:
         pass
 
 
-@method("rfm", version=1, family="nets", imports=IMPORTS, warm=_warm, trains=True, gpu=False)
+@method("rfm", version=1, family="nets", imports=IMPORTS, warm=_warm, trains=True, gpu=False, sources=("nets.rfm",))
 def rfm(
     problem: Problem,
     budget: Budget,
