@@ -113,7 +113,7 @@ def widths(
             options |= {"d": 128, "values": 2.0, "attention": 0.01 if symmetric is False else 0.1}
             place = 0.0 if symmetric is not None else 1.0  # separate tables have no need of it
         else:
-            options |= {"h": 256, "values": 2.0, "attention": 0.1 if symmetric else 0.3}
+            options |= {"h": 256, "attention": 0.1 if symmetric else 0.3}
             place = 1.0
         # Where the order of the inputs is nothing, positions would only help to memorise.
         options |= {"positions": symmetric is not True, "place": place}
@@ -143,23 +143,25 @@ def fast(architecture: Architecture, n: int) -> Recipe:
     # More tokens ask for finer steps: single answers went on flickering above p = 90.
     step = 0.04 if getattr(architecture, "positions", True) else 0.03
     # Heads trained at full pace memorise, or leave the rest too few frequencies to be exact: a product of so many
-    # matrices has the lower a rank the stronger each is decayed.
+    # matrices has the lower a rank the stronger each is decayed. With fewer examples than 13 a token they are exact
+    # seldom, and not for want of steps.
     return Recipe(
         rate=step * min(1.0, (60 / architecture.size) ** 0.5),
         decay=2.0,
         smoothing=0.5,
         pace=0.01,
-        steps=_affordable(architecture, n, 3.5e11, 600, 1500 if examples >= 10 else 600),
+        steps=_affordable(architecture, n, 3.5e11, 600, 1500 if examples >= 13 else 700),
     )
 
 
 def sparse(architecture: Architecture, n: int) -> Recipe:
-    """A transformer of few frequencies, three or so: one rate and decay for all its matrices. Others as in ``fast``.
+    """A transformer of two to four frequencies: one rate and decay for all its matrices. Others as in ``fast``.
 
     A product of many matrices has the lower a rank the more each is decayed, and without smoothing nothing asks for
     more waves than give the right answer: a clean circuit, where ``fast`` leaves a dozen. It takes its time: a smaller
-    step, and as many as planned, for what is no wave of the law fades long after the answers are exact. It wants
-    some 28 examples a token, 47% of the cells at p = 59; chosen at p = 83 and 40%.
+    step, and as many as planned, for what is no wave of the law fades long after the answers are exact. Meant for
+    tasks that are blind to their inputs' order, from 25 examples a token on; chosen at p = 83 and 40%, where three
+    frequencies explain .955 to .981 of the logits' variance.
     """
     if architecture.name != "transformer":
         return fast(architecture, n)
