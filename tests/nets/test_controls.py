@@ -67,6 +67,12 @@ def test_many_predictors_that_are_given_most_cells_are_refused(
 
 
 @pytest.mark.slow
+def test_many_networks_of_composite_moduli_are_refused(announce: Callable[[str, list[bool]], None]) -> None:
+    announce("untrained networks, modulo 24", list(controls.untrained(range(1000, 1055), p=24)))
+    announce("memorising networks, modulo 24", list(controls.memorising(range(2000, 2030), p=24)))
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("what", [*controls.PREDICTORS])
 def test_many_predictors_of_composite_moduli_are_refused(
     what: str, announce: Callable[[str, list[bool]], None]
