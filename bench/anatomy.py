@@ -6,7 +6,7 @@ processes and turned into rows elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +51,14 @@ class Anatomy:
 
 
 def dissect(
-    network: Network, law: Law, cells: IntArray, labels: IntArray, seed: int, domain: IntArray | None = None
+    network: Network,
+    law: Law,
+    cells: IntArray,
+    labels: IntArray,
+    seed: int,
+    domain: IntArray | None = None,
+    *,
+    keys: Sequence[int],
 ) -> Anatomy:
     """Take a network apart.
 
@@ -62,8 +69,8 @@ def dissect(
         seed: of the random frequencies, noise and gradients.
         domain: all cells, shape (N, arity), for which descriptions are to be certified, which takes seconds; None, or
             a network too large for it, gets none.
+        keys: its key frequencies, strongest first; none where it follows the law in none.
     """
-    from nets.faithful import profile
     from nets.mechanism import mechanism
     from nets.neurons import units
     from nets.paths import judged
@@ -71,14 +78,13 @@ def dissect(
     from nets.waves import circles, waves
 
     logits = network.logits(cells)
-    keys = profile(law, cells, logits).keys()
     accuracy, loss = judged(logits, labels)
     pairs = law.arity == 2
     return Anatomy(
         keys=tuple(keys),
         accuracy=accuracy,
         loss=loss,
-        pieces=list(pieces(network, law, cells, labels, np.random.default_rng(seed))),
+        pieces=list(pieces(network, law, cells, labels, np.random.default_rng(seed), keys=keys)),
         circles=circles(network, law, keys),
         units=waves(network, law) if pairs and units(network, cells[:1]) is not None else None,
         mechanism=mechanism(network, law, np.random.default_rng(seed)) if pairs else None,

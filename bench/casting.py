@@ -13,6 +13,7 @@ import numpy as np
 from bench.errors import UserError, nearest
 from bench.parameters import bind, parameters_of
 from bench.registry import split_reference
+from bench.userfile import file_parts
 
 if TYPE_CHECKING:
     from nets.models import Architecture
@@ -47,8 +48,13 @@ def network_of(ref: str, recipe: str, size: int, arity: int, n: int, alike: bool
     return _made(kind, size, arity, {**widths(name, size, arity, n, recipe, alike), **asked})
 
 
+def own(ref: str) -> bool:
+    """Whether a reference names a user's own architecture."""
+    return file_parts(split_reference(ref.strip())[0]) is not None
+
+
 def _from_file(name: str, known: list[str]) -> Any:
-    from bench.userfile import explained, file_parts, load_file
+    from bench.userfile import explained, load_file
     from nets.models import Architecture
 
     parts = file_parts(name)
@@ -88,6 +94,8 @@ def tried(kind: type[Architecture], size: int, arity: int, options: Mapping[str,
     from nets.recipes import Recipe
     from nets.train import train
 
+    if not isinstance(called := getattr(kind, "name", None), str):
+        raise UserError(f"{label}: name: expected a text, name: ClassVar[str] = {label.lower()!r}, got {called!r}")
     cells = np.random.default_rng(0).integers(0, size, (TRIED, arity))
     file = inspect.getsourcefile(kind)
     with explained(Path(file)) if file else nullcontext():

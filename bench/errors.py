@@ -13,6 +13,10 @@ class UserError(ValueError):
         super().__init__(" ".join(message.split()))  # what was typed may hold line breaks
 
 
+class RunFailed(Exception):
+    """Nothing came of what was asked; the message says why, in one line."""
+
+
 class UnknownParameter(UserError):
     """A task or a method has no parameter of that name.
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 from cyclopts import App, Parameter
 
 from bench.commandline import EXIT_OK, EXIT_RUN_FAILED, Count, serve, version
+from bench.errors import RunFailed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,7 +79,7 @@ def film(
 
     Raises:
         bench.errors.UserError: an argument is wrong; one line says which.
-        RunFailed: no run could be filmed.
+        bench.errors.RunFailed: no run could be filmed, or the film could not be written into its folder.
 
     Warns:
         RuntimeWarning: a training diverged, or a run failed; the others are there.
@@ -103,10 +104,6 @@ def film(
     return Rolls(**tables, folder=folder)
 
 
-class RunFailed(Exception):
-    """No run could be filmed; the message says why, in one line."""
-
-
 def _perform(
     loaded: LoadedTask, shots: Sequence[Shot], folder: Path, *, jobs: int | None, quiet: bool, plots: bool
 ) -> tuple[list[Footage], list[str]]:
@@ -116,7 +113,7 @@ def _perform(
         What was shot, in the order asked; and a line for each way in which a training diverged or a run failed.
 
     Raises:
-        RunFailed: nothing was shot.
+        RunFailed: nothing was shot, or what was shot could not be written where it belongs.
     """
     from bench.canister import aside, publish
     from bench.provenance import cores
@@ -130,14 +127,17 @@ def _perform(
         footages, wrong = [x for take in takes for x in take.footages], troubles(shots, takes)
         if not any(not x.shot.control for x in footages):
             raise RunFailed("; ".join(wrong))
-        write_tables(loaded, footages, place)
         try:
-            if plots:
-                from bench.plots import draw
+            write_tables(loaded, footages, place)
+            try:
+                if plots:
+                    from bench.plots import draw
 
-                draw(loaded, footages, place)
-        finally:  # the tables stand, whatever happens to the plots
-            publish(place, folder)
+                    draw(loaded, footages, place)
+            finally:  # the tables stand, whatever happens to the plots
+                publish(place, folder)
+        except OSError as error:  # a full disk
+            raise RunFailed(f"can't write to {folder}: {error.strerror or error}") from None
     return footages, wrong
 
 
@@ -179,7 +179,7 @@ def command(
     Args:
         task: A name (see python -m bench.run --list), file.py:function, or an expression such as "a**2 + 3*b".
         arch: bilinear, quadratic, relu, transformer, with widths after colons, relu:h=256; or file.py:Class.
-        recipe: delayed or fast.
+        recipe: delayed, fast or sparse.
         fraction: The share of the cells to train on.
         seeds: Pairs of a data seed and a seed of the weights.
         control: random trains a twin on random labels beside each run; none does not.

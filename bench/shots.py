@@ -139,7 +139,7 @@ def take(shot: Shot, report: Report = lambda share: None) -> Take:
         if shot.twin:
             twin = replace(shot, twin=False, control=True)
             made.append(shoot(twin, lambda x: report(share + share * x), made[0].steps[-1]))
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a user's own network may call sys.exit
         why = " ".join((str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}").split())
         return Take(made, f"on random labels: {why}" if made else why)
     return Take(made)
@@ -189,7 +189,9 @@ def shoot(shot: Shot, report: Report = lambda share: None, until: int | None = N
         transitions=transitions(steps, trace), jump=jump(steps, trace),
         portraits=_portraits(chosen, last, scene, steps, powers[-1] if powers else None),
         keys=scene.keys, n=n, cause=cause, law=scene.law.text if scene.law else "",
-        anatomy=dissect(last, scene.law, *scene.held_out_seen, shot.seed) if scene.law and held_out else None,
+        anatomy=dissect(last, scene.law, *scene.held_out_seen, shot.seed, keys=scene.keys)
+        if scene.law and held_out
+        else None,
     )  # fmt: skip
 
 

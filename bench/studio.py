@@ -8,6 +8,7 @@ from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING, Any
 
+from bench.casting import own
 from bench.shots import Take
 from bench.worker import WorkerContext, start
 
@@ -35,7 +36,8 @@ def shoot_all(shots: Sequence[Shot], jobs: int, *, quiet: bool = False) -> Gener
             done[index] = max(done[index], share)
             bar.update(line, completed=sum(done.values()))
 
-        filmed = _here(shots, report) if min(jobs, len(shots)) == 1 else _apart(shots, jobs, report)
+        alone = min(jobs, len(shots)) == 1 and not any(own(x.network) for x in shots)
+        filmed = _here(shots, report) if alone else _apart(shots, jobs, report)
         for index, found in filmed:
             ended += 1
             report(index, 1.0)
@@ -48,7 +50,7 @@ Report = Callable[[int, float], None]
 
 
 def _here(shots: Sequence[Shot], report: Report) -> Generator[tuple[int, Take], None, None]:
-    """One after the other in this process: another would take seconds to start."""
+    """One after the other in this process, for another takes seconds to start; not for what may end its process."""
     from bench.shots import take
 
     for i, shot in enumerate(shots):

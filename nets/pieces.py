@@ -82,18 +82,26 @@ class Piece:
 
 
 def pieces(
-    network: Network, law: Law, cells: IntArray, labels: IntArray, rng: np.random.Generator, draws: int = DRAWS
+    network: Network,
+    law: Law,
+    cells: IntArray,
+    labels: IntArray,
+    rng: np.random.Generator,
+    draws: int = DRAWS,
+    keys: Sequence[int] | None = None,
 ) -> Iterator[Piece]:
     """Ablate each piece of a network.
 
     Args:
         network: of any architecture.
-        law: whose frequencies are meant; the key ones are those of its profile at ``cells``.
+        law: whose frequencies are meant.
         cells, labels: held out, shapes (n, arity) and (n,), n at least 1.
         rng: draws the random frequencies and the noise.
+        keys: the key frequencies; None for those of the law's profile at ``cells``.
     """
     logits = network.logits(cells)
-    keys = profile(law, cells, logits).keys()
+    if keys is None:
+        keys = profile(law, cells, logits).keys()
     score = partial(judged, labels=labels)
     for part in [*_tables(network, law, cells), *_attention_tables(network, law, cells), *_hidden(network, law, cells)]:
         numbers = part.values.size if part.kind in ("tokens", "classes") else part.values.shape[-1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -15,11 +16,12 @@ from synth.laws import Law, phi
 P = 13
 
 
-def anatomy(name: str, arity: int = 2) -> tuple[Anatomy, Law]:
+def anatomy(name: str, arity: int = 2, keys: Sequence[int] = (3, 5)) -> tuple[Anatomy, Law]:
     table = phi(Residues(P), "dlog")
     law = Law.of(Residues(P), "dlog", (table,) * arity)
     cells = np.random.default_rng(0).integers(0, P, (80, arity))
-    return dissect(fresh(architecture(name, P, arity), 0), law, cells, law.predict(cells), 0, cells), law
+    network = fresh(architecture(name, P, arity), 0)
+    return dissect(network, law, cells, law.predict(cells), 0, cells, keys=keys), law
 
 
 @pytest.mark.parametrize("name", ["bilinear", "transformer"])
@@ -29,7 +31,7 @@ def test_rows_are_of_one_shape_and_survive_the_way_between_processes(name: str) 
     rows = list(anatomy_rows(found))
     assert {tuple(x) for x in rows} == {tuple(rows[0])}
     assert (rows[0]["piece"], rows[0]["ablation"], rows[0]["accuracy_change"]) == ("network", "none", 0.0)
-    assert rows[0]["key_frequencies"].split() == [str(k) for k in found.keys]
+    assert rows[0]["key_frequencies"] == "3 5"
     assert (rows[0]["gradient_symmetricity"] is None) is (name == "bilinear"), "its inputs share no table"
     for row in rows:
         assert row["accuracy"] - row["accuracy_change"] == pytest.approx(found.accuracy)
@@ -41,6 +43,7 @@ def test_rows_are_of_one_shape_and_survive_the_way_between_processes(name: str) 
     assert all(1 <= x["frequency"] <= law.order // 2 for x in many)
     tokens = list(tokens_rows(found))
     assert len(tokens) == len(found.circles) * (P - 1), "0 has no class"
+    assert {x["frequency"] for x in tokens} == {3, 5}
     assert all(-np.pi < x["expected_angle"] <= np.pi for x in tokens)
 
 
@@ -56,3 +59,17 @@ def test_what_two_inputs_are_needed_for_is_left_out_of_three() -> None:
     first, *rest = anatomy_rows(found)
     assert first["distance_irrelevance"] is None
     assert {x["piece"] for x in rest} == {"E", "W", "units"}
+
+
+@pytest.mark.parametrize("name", ["bilinear", "relu", "transformer"])
+def test_a_network_without_key_frequencies_loses_nothing_with_them(name: str) -> None:
+    found, _ = anatomy(name, keys=())
+    assert next(anatomy_rows(found))["key_frequencies"] == ""
+    assert list(tokens_rows(found)) == []
+    assert not any(x["key"] for x in units_rows(found))
+    removed = [x for x in anatomy_rows(found) if x["ablation"] in ("remove_keys", "disturb") and x["count"] is None]
+    assert any(x["ablation"] == "remove_keys" for x in removed)
+    for row in removed:
+        if row["ablation"] == "remove_keys":
+            assert row["changed"] == pytest.approx(0, abs=1e-9)
+            assert row["loss_change"] == pytest.approx(0, abs=1e-4)

@@ -6,15 +6,17 @@ import csv
 import subprocess
 import sys
 from dataclasses import fields, replace
+from pathlib import Path
 from string import ascii_letters, digits
 
 import numpy as np
 import pytest
 
 from bench import plots, shots
-from bench.canister import TABLES, publish
+from bench.canister import TABLES, aside, publish
 from bench.curves import measures
-from bench.film import RunFailed, film, main
+from bench.errors import RunFailed, UserError
+from bench.film import film, main
 from bench.pictures import circle, spectrum
 from bench.reel import ROWS, turned
 from bench.registry import load_task
@@ -22,6 +24,7 @@ from bench.shots import Shot, law_of, shoot, take, unordered
 from bench.storyboard import folder_name, storyboard
 from nets.dynamics import Measures, loss
 from nets.models import fresh
+from nets.recipes import RECIPES
 from nets.transitions import transition
 
 NETS = """
@@ -70,6 +73,24 @@ class Mortal(Table):
 class Elsewhere(Table):
     def tables(self):
         return (("T", (0, 2)),)
+
+class Quits(Table):
+    def start(self, generator):
+        if generator.initial_seed() == 1:
+            raise SystemExit("enough")
+        return super().start(generator)
+
+class Vanishes(Table):
+    def start(self, generator):
+        import os
+        if generator.initial_seed() == 1:
+            os._exit(3)
+        return super().start(generator)
+
+@dataclass(frozen=True)
+class Nameless(Architecture):
+    start, forward, tables, flops = Table.start, Table.forward, Table.tables, Table.flops
+    scale: float = 1.0
 """
 
 BAD = [
@@ -88,6 +109,7 @@ BAD = [
     ("--task modadd --arch nets.py:Loud", "nets.py:29: KeyError"),
     ("--task modadd --arch nets.py:Silent", "nets.py: RuntimeError"),
     ("--task modadd --arch nets.py:Elsewhere", "(0, 2)"),
+    ("--task modadd --arch nets.py:Nameless", "Nameless: name: expected"),
     ("--task modadd --arch nets.py:Table:scale=x", "Table:scale"),
     ("--task modadd --arch nowhere.py:X", "nowhere.py"),
     ("--task modadd --arch nets.py:Tabel", "Table"),
@@ -284,6 +306,20 @@ def test_a_run_that_fails_costs_no_other(folder, capsys, monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "why", "jobs"),
+    [("Quits", "SystemExit: enough", 1), ("Quits", "SystemExit: enough", 2), ("Vanishes", "its process died", 1)],
+)
+def test_a_network_that_ends_its_process_costs_its_own_seed(folder, capsys, name, why, jobs):
+    line = f"--task modadd --p 5 --arch nets.py:{name} --seeds 3 --jobs {jobs} --steps 10 --control none --no-plots"
+    assert main(f"{line} --quiet".split()) == 1
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith(f"bench.film: nets.py:{name}, seed 1: {why}")
+    (made,) = (folder / "results" / "modadd-p5").iterdir()
+    assert {x["seed"] for x in rows_of(made / "checkpoints.csv")} == {"0", "2"}
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(("deaths", "status"), [(1, 0), (7, 1)])
 def test_a_process_that_dies_takes_no_other_with_it(folder, capsys, deaths, status):
     (folder / "grave").mkdir()
@@ -356,9 +392,54 @@ def test_a_film_made_again_leaves_nothing_of_the_one_before(tmp_path):
     }  # fmt: skip
 
 
+def block(folder, what: str) -> None:
+    """Put something where a film cannot be."""
+    if what == "nowhere":
+        folder.parent.mkdir()
+        folder.symlink_to("nowhere")
+    elif what == "file":
+        folder.parent.mkdir()
+        folder.write_text("")
+    elif what == "plots":
+        folder.mkdir(parents=True)
+        (folder / "plots").write_text("")
+    else:
+        (folder / what).mkdir(parents=True)
+
+
+@pytest.mark.parametrize("what", ["nowhere", "file", "plots", "checkpoints.csv", "plots/circle.pdf"])
+def test_what_is_in_the_way_is_told_before_anything_is_trained(tmp_path, what):
+    film = tmp_path / "results" / "film"
+    block(film, what)
+    with pytest.raises(UserError, match=r"--out: can't write to .*film: it"), aside(film):
+        raise AssertionError("never came here")
+    assert [x.name for x in film.parent.iterdir()] == ["film"]
+
+
+def test_a_folder_that_cannot_be_made_leaves_nothing(tmp_path):
+    with pytest.raises(UserError, match="--out: can't write to"), aside(tmp_path / "a" / ("b" * 300) / "film"):
+        raise AssertionError("never came here")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_comes_in_the_way_meanwhile_loses_no_film(tmp_path):
+    film = tmp_path / "results" / "film"
+
+    def put() -> None:
+        with aside(film) as place:
+            (place / "checkpoints.csv").write_text("new")
+            (film / "checkpoints.csv").mkdir(parents=True)
+            publish(place, film)
+
+    with pytest.raises(RunFailed, match="the film is in ") as caught:
+        put()
+    place = Path(str(caught.value).partition("the film is in ")[2])
+    assert (place / "checkpoints.csv").read_text() == "new"
+
+
 @pytest.mark.slow
 def test_the_command_writes_tables_and_plots(folder, capsys):
-    line = "--task modadd --p 11 --arch relu:h=16 --seeds 2 --steps 60 --settle 0 --jobs 2 --fraction .5"
+    line = "--task modadd --p 11 --arch relu:h=16 --seeds 2 --steps 150 --settle 0 --jobs 2 --fraction .5"
     assert main(line.split()) == 0
     out = capsys.readouterr().out
     assert "variance explained" in out
@@ -366,12 +447,14 @@ def test_the_command_writes_tables_and_plots(folder, capsys):
     (made,) = (folder / "results" / "modadd-p11").iterdir()
     rows = {name: rows_of(made / f"{name}.csv") for name in ("checkpoints", "transitions")}
     assert {(x["labels"], x["seed"]) for x in rows["checkpoints"]} == {(a, b) for a in ("task", "random") for b in "01"}
-    assert {x["step"] for x in rows["checkpoints"]} == {str(x) for x in range(0, 61, 5)}
+    steps = {int(x["step"]) for x in rows["checkpoints"]}
+    assert steps >= {*range(0, 101, 5)}
+    assert max(steps) == 150
     assert {x["cause"] for x in rows["checkpoints"]} == {"", "budget"}
     assert "variance_explained" in {x["measure"] for x in rows["transitions"]}
     shares = rows_of(made / "spectrum.csv")
-    assert len(shares) == 4 * 13 * 5
-    last = {"step": "60", "labels": "task", "seed": "1"}
+    assert len(shares) == 4 * len(steps) * 5
+    last = {"step": "150", "labels": "task", "seed": "1"}
     for name, key in (("anatomy", "piece"), ("units", "unit"), ("tokens", "token")):
         found = rows_of(made / f"{name}.csv")
         assert any(row[key] != "" and last.items() <= row.items() for row in found)
@@ -441,3 +524,4 @@ def test_help_needs_no_torch():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0
     assert "--arch" in done.stdout
+    assert all(name in done.stdout.partition("--recipe")[2].partition("--fraction")[0] for name in RECIPES)
