@@ -107,6 +107,8 @@ def widths(
             "h": 192 if examples >= 28 else 256,
             "shared": 0.5 if examples >= 14 else 0.3 if examples >= 11 else 0.0,
         }
+    elif name == "quadratic":
+        options["h"] = 128 if size < 90 else 256  # or zero, which swallows all others, is never quite learned
     elif name == "transformer":
         # Heads that start out looking everywhere memorise least, above all where the places have tables of their own.
         if recipe == "fast":
