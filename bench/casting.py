@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bench.errors import UserError, nearest
+from bench.limits import WIDTH
 from bench.parameters import bind, parameters_of
 from bench.registry import split_reference
 from bench.userfile import file_parts
@@ -70,8 +71,8 @@ def _from_file(name: str, known: list[str]) -> Any:
 
 def _made(kind: Any, size: int, arity: int, options: Mapping[str, Any]) -> Architecture:
     for name, value in options.items():
-        if type(value) is int and value < 1:
-            raise UserError(f"--arch: {kind.name}:{name}: expected at least 1, got {value}")
+        if type(value) is int and value not in WIDTH:
+            raise UserError(f"--arch: {kind.name}:{name}: expected an integer {WIDTH}, got {value}")
     try:
         return kind(size, arity, **options)
     except (ValueError, TypeError) as error:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from cyclopts import App, Parameter
 
+from bench.arguments import as_typed
 from bench.commandline import EXIT_OK, EXIT_RUN_FAILED, Count, serve, version
 from bench.errors import RunFailed
 
@@ -47,6 +48,7 @@ class Rolls(NamedTuple):
     tokens: pd.DataFrame
 
 
+@as_typed
 def film(
     task: str,
     *,
@@ -96,7 +98,7 @@ def film(
     )  # fmt: skip
     footages, wrong = _perform(loaded, shots, folder, jobs=jobs, quiet=True, plots=plots)
     for line in wrong:
-        warnings.warn(line, RuntimeWarning, stacklevel=2)
+        warnings.warn(line, RuntimeWarning, stacklevel=3)
     tables = {
         name: pd.DataFrame([row for x in footages for row in rows(loaded, x)]).convert_dtypes()
         for name, rows in ROWS.items()

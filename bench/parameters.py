@@ -47,9 +47,9 @@ class Range:
 
     def __str__(self) -> str:
         if self.least is not None and self.most is not None and self.above is None:
-            return f"from {self.least:g} to {self.most:g}"
+            return f"from {_told(self.least)} to {_told(self.most)}"
         ends = ((self.above, "above"), (self.least, "of at least"), (self.most, "of at most"))
-        return " and ".join(f"{word} {end:g}" for end, word in ends if end is not None)
+        return " and ".join(f"{word} {_told(end)}" for end, word in ends if end is not None)
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,10 @@ class Parameter:
         """
         converted = self._read(value.strip(), label) if isinstance(value, str) and self.type is not str else value
         if self.type is float and isinstance(converted, int) and not isinstance(converted, bool):
-            converted = float(converted)
+            try:
+                converted = float(converted)
+            except OverflowError:
+                raise UserError(f"{label}: expected {self.expected}, got {_shown(value)}") from None
         if type(converted) is not self.type:
             raise UserError(f"{label}: expected {self.expected}, got {_shown(value)}")
         if self.range is not None and isinstance(converted, (int, float)) and converted not in self.range:
@@ -131,7 +134,7 @@ def parameters_of(function: Callable[..., Any], *, skip: int = 0) -> tuple[Param
     ``Range`` in ``Annotated``), else from the defaults.
 
     Raises:
-        UserError: a parameter that cannot be given on a command line.
+        UserError: a parameter that cannot be given on a command line, or a Range of what is no number.
     """
     name = getattr(function, "__name__", "function")
     try:
@@ -146,6 +149,10 @@ def parameters_of(function: Callable[..., Any], *, skip: int = 0) -> tuple[Param
         kind, choices, limits = _kind(parameter.annotation, default)
         if kind not in _KINDS:
             raise UserError(f"{name}: parameter {parameter.name} must be an int, float, bool or str, got {kind}")
+        if limits is not None and kind not in (int, float):
+            raise UserError(
+                f"{name}: parameter {parameter.name}: a Range is of an int or a float, not a {kind.__name__}"
+            )
         if default is not None:
             plain = Parameter(parameter.name, kind, None, choices, range=limits)
             default = plain.convert(default, f"{name}: {parameter.name}")
@@ -213,6 +220,10 @@ def bind(
 
 def _label(name: str, prefix: str) -> str:
     return prefix + (name.replace("_", "-") if prefix == FLAG else name)
+
+
+def _told(end: float) -> str:
+    return str(int(end)) if float(end).is_integer() and abs(end) < 10**_DIGITS else repr(float(end))
 
 
 def _shown(value: object) -> str:

@@ -142,6 +142,8 @@ def _checked(ref: str, check: Check, size: int, arity: int, params: Mapping[str,
         raise
     except ValueError as error:
         raise UserError(f"{ref}: {error}") from None
+    except (Exception, SystemExit) as error:  # the check itself is at fault
+        raise UserError(f"{ref}: its check: {type(error).__name__}: {error}") from error
 
 
 def _expanded(methods: Sequence[str]) -> list[str]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from cyclopts import App, Parameter
 
+from bench.arguments import as_typed
 from bench.commandline import EXIT_OK, EXIT_RUN_FAILED, Count, serve, version
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class Boards(NamedTuple):
     programs: pd.DataFrame
 
 
+@as_typed
 def run(
     task: str,
     *,
@@ -63,15 +65,15 @@ def run(
     language: str | None = None,
     out: str | Path = "results",
     fresh: bool = False,
-    retry: Sequence[str] = (),
+    retry: Sequence[str] | str = (),
     **task_parameters: int | float | str | bool,
 ) -> Boards:
     """Run methods on a task, as the command does, and return the rows of exactly these runs.
 
     Args:
         task: a name, ``file.py:function`` or an expression such as "a**2 + 3*b".
-        methods: names with optional parameters, "bilinear:h=256", or one text with commas; the default nine when
-            empty.
+        methods: names with optional parameters, "bilinear:h=256"; the default nine when empty. This list, as any other
+            here, may be one text with commas.
         examples, fractions: sizes; the adaptive default grid when both are empty.
         seeds: pairs (data seed i, method seed i) for i below it.
         seconds, memory_mib: the backstops of one run.
@@ -92,9 +94,8 @@ def run(
     from bench.registry import as_flags
     from bench.store import Store
 
-    refs = _split("methods", [methods]) if isinstance(methods, str) and methods else methods
     made = plan(
-        task, as_flags(task_parameters), methods=refs, examples=examples, fractions=fractions, seeds=seeds,
+        task, as_flags(task_parameters), methods=methods, examples=examples, fractions=fractions, seeds=seeds,
         seconds=seconds, memory_mib=memory_mib, threads=threads, device=device, stack=stack, noise=noise,
         split=split, codelength=codelength, language=language, out=out,
     )  # fmt: skip

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from bench.casting import network_of, recipe_of
 from bench.errors import UserError, nearest
-from bench.parameters import Parameter, Range
+from bench.limits import DECAY, RATE, SETTLE, STEPS
+from bench.parameters import Parameter
 from bench.plan import DEVICES, SPLITS, check_jobs
 from bench.registry import LoadedTask, load_task, split_reference
 from bench.shots import Shot
@@ -16,7 +17,7 @@ from bench.slug import slug
 from bench.userfile import file_parts, load_file
 
 CONTROLS = ("random", "none")
-RANGES = {"lr": Range(above=0), "wd": Range(least=0), "steps": Range(least=1), "settle": Range(least=0)}
+RANGES = {"lr": RATE, "wd": DECAY, "steps": STEPS, "settle": SETTLE}
 
 
 def changes_of(lr: float | None, wd: float | None, steps: int | None, settle: float | None) -> dict[str, int | float]:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
+from bench.limits import DECAY, RATE, STEPS, WIDTH
 from bench.method import Problem
 from bench.networks import Settings, trained
-from bench.parameters import Range
 
 
 def settings(
     problem: Problem,
-    h: Annotated[int | None, Range(least=1)] = None,
+    h: Annotated[int | None, WIDTH] = None,
     recipe: Literal["fast", "sparse", "delayed"] = "fast",
-    lr: Annotated[float | None, Range(above=0)] = None,
-    wd: Annotated[float | None, Range(least=0)] = None,
-    steps: Annotated[int | None, Range(least=1)] = None,
+    lr: Annotated[float | None, RATE] = None,
+    wd: Annotated[float | None, DECAY] = None,
+    steps: Annotated[int | None, STEPS] = None,
 ) -> Settings:
     """What the product network and its decoder may be given."""
     del problem

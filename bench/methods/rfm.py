@@ -7,6 +7,7 @@ from typing import Annotated
 
 import numpy as np
 
+from bench.limits import STEPS
 from bench.method import Budget, Candidate, Inapplicable, Problem, method
 from bench.parameters import Range
 
@@ -27,9 +28,9 @@ def rfm(
     problem: Problem,
     budget: Budget,
     rng: np.random.Generator,
-    rounds: Annotated[int, Range(least=1)] = 60,
-    ridge: Annotated[float, Range(above=0)] = 1e-4,
-    power: Annotated[float, Range(above=0)] = 0.7,
+    rounds: Annotated[int, STEPS] = 60,
+    ridge: Annotated[float, Range(above=0, most=1e9)] = 1e-4,
+    power: Annotated[float, Range(above=0, most=100)] = 0.7,
 ) -> Generator[Candidate, None, None]:
     """Kernel regression whose metric is learned from the fit's own gradients (AGOP), round by round."""
     from nets.rfm import bytes_needed

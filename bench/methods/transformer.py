@@ -5,23 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
+from bench.limits import DECAY, RATE, STEPS, WIDTH
 from bench.method import Inapplicable, Problem
 from bench.networks import Settings, trained
-from bench.parameters import Range
 
-D, HEADS = 64, 4
+D, HEADS = {"fast": 128, "sparse": 64, "delayed": 64}, 4
 
 
 def settings(
     problem: Problem,
-    d: Annotated[int | None, Range(least=1)] = None,
-    h: Annotated[int | None, Range(least=1)] = None,
-    heads: Annotated[int | None, Range(least=1)] = None,
+    d: Annotated[int | None, WIDTH] = None,
+    h: Annotated[int | None, WIDTH] = None,
+    heads: Annotated[int | None, WIDTH] = None,
     tables: Literal["auto", "shared", "separate"] = "auto",
     recipe: Literal["fast", "sparse", "delayed"] = "fast",
-    lr: Annotated[float | None, Range(above=0)] = None,
-    wd: Annotated[float | None, Range(least=0)] = None,
-    steps: Annotated[int | None, Range(least=1)] = None,
+    lr: Annotated[float | None, RATE] = None,
+    wd: Annotated[float | None, DECAY] = None,
+    steps: Annotated[int | None, STEPS] = None,
 ) -> Settings:
     """What the transformer and its decoder may be given."""
     if problem.arity < 2:
@@ -30,8 +30,8 @@ def settings(
 
 
 def check(size: int, arity: int, given: Mapping[str, Any]) -> None:
-    """Heads share the width; what is not given is nets.transformer's own, named here so that torch is not needed."""
-    d, heads = given.get("d", D), given.get("heads", HEADS)
+    """Heads share the width; what is not given is the recipe's, named here so that torch is not needed."""
+    d, heads = given.get("d", D[given.get("recipe", "fast")]), given.get("heads", HEADS)
     if d % heads:
         raise ValueError(f"expected d to be a multiple of heads, got d = {d} and heads = {heads}")
 

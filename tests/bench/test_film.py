@@ -103,7 +103,7 @@ BAD = [
     ("--task modadd --arch relu:h=x", "integer"),
     ("--task modadd --arch relu:h=3:h=4", "twice"),
     ("--task modadd --arch relu:h", "relu:option=value"),
-    ("--task modadd --arch relu:h=-3", "at least 1"),
+    ("--task modadd --arch relu:h=-3", "from 1"),
     ("--task modadd --arch transformer:d=63", "63"),
     ("--task modadd --p 11 --arch nets.py:Narrow", "(3, 11) for 3 cells, got (3, 10)"),
     ("--task modadd --arch nets.py:Loud", "nets.py:29: KeyError"),
@@ -127,13 +127,10 @@ BAD = [
     ("--task modadd --split half", "cells"),
     ("--task modadd --lr 0", "above 0"),
     ("--task modadd --lr nan", "nan"),
-    ("--task modadd --wd -1", "of at least 0"),
+    ("--task modadd --lr 1e300", "of at most 1e+30"),
+    ("--task modadd --wd -1", "from 0"),
     ("--task modadd --settle inf", "inf"),
-    *(
-        (f"--task modadd --{flag} {x}", "of at least 1")
-        for flag in ("steps", "seeds", "jobs")
-        for x in ("0", "-3", "2.5")
-    ),
+    *((f"--task modadd --{flag} {x}", "1") for flag in ("steps", "seeds", "jobs") for x in ("0", "-3", "2.5")),
     *((f"--task modadd --steps {x}", "an integer") for x in ("nan", "inf", "1e3", "x")),
     ("--task modadd --seeds 1.5", "'1.5'"),
     ("--task modadd --jobs 0", "0"),

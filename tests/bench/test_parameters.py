@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Annotated, Literal
 
 import pytest
@@ -47,27 +48,54 @@ class Net(Architecture):
 
     def flops(self):
         return 1.0
+
+@dataclass(frozen=True)
+class Nameless(Architecture):
+    start, forward, tables, flops, h, wrong = Net.start, Net.forward, Net.tables, Net.flops, 4, False
+
+@dataclass(frozen=True)
+class Listed(Net):
+    name: ClassVar = ["net"]
+
+def careless(size, arity, given):
+    return given["depth"]
+
+def leaving(size, arity, given):
+    raise SystemExit(4)
+
+@method("torn", version=1, family="user", check=careless)
+def torn(problem, budget, rng, depth: int = 1):
+    yield
+
+@method("gone", version=1, family="user", check=leaving)
+def gone(problem, budget, rng):
+    yield
 """
 
 REFUSED = [
-    ("bilinear:h=-1", "an integer of at least 1"),
-    ("bilinear:h=0", "of at least 1"),
+    ("bilinear:h=-1", "an integer from 1 to 1048576"),
+    ("bilinear:h=0", "from 1"),
+    ("bilinear:h=1048577", "to 1048576"),
+    ("bilinear:lr=1e300", "a number above 0 and of at most 1e+30"),
+    ("bilinear:wd=1e7", "a number from 0 to 1000000"),
+    ("bilinear:steps=1000000001", "to 1000000000"),
     ("bilinear:lr=-1", "a number above 0"),
     ("bilinear:lr=0", "a number above 0"),
     ("bilinear:lr=nan", "a number above 0"),
-    ("bilinear:wd=-1", "of at least 0"),
+    ("bilinear:wd=-1", "from 0"),
     ("bilinear:wd=inf", "a number"),
-    ("bilinear:steps=0", "of at least 1"),
+    ("bilinear:steps=0", "from 1"),
     ("bilinear:steps=1.5", "an integer"),
-    ("bilinear+law:h=0", "of at least 1"),
-    ("relu:h=0", "of at least 1"),
-    ("relu:d=-1", "of at least 1"),
+    ("bilinear+law:h=0", "from 1"),
+    ("relu:h=0", "from 1"),
+    ("relu:d=-1", "from 1"),
     ("quadratic:h=1e3", "an integer"),
-    ("transformer:heads=3", "d = 64 and heads = 3"),
+    ("transformer:heads=3", "d = 128 and heads = 3"),
+    ("transformer:heads=128:recipe=delayed", "d = 64 and heads = 128"),
     ("transformer:d=66", "d = 66 and heads = 4"),
     ("transformer+law:heads=5:d=64", "heads = 5"),
-    ("transformer:heads=0", "of at least 1"),
-    ("rfm:rounds=0", "of at least 1"),
+    ("transformer:heads=0", "from 1"),
+    ("rfm:rounds=0", "from 1"),
     ("rfm:ridge=0", "above 0"),
     ("mixture:programs=-1", "of at least 0"),
     ("cegis:components=0", "of at least 1"),
@@ -77,6 +105,10 @@ REFUSED = [
     ("my.py:mine:k=51", "an integer from 2 to 50"),
     ("my.py:mine:k=12", "k up to 11, got 12"),
     ("my.py:mine:eps=0", "above 0"),
+    ("my.py:torn", "my.py:torn: its check: KeyError: 'depth'"),
+    ("my.py:gone", "my.py:gone: its check: SystemExit: 4"),
+    ("my.py:Nameless", "Nameless: name: expected a text"),
+    ("my.py:Listed", "Listed: name: expected a text, name: ClassVar[str] = 'listed', got ['net']"),
     ("my.py:Net:h=0", "an integer of at least 1"),
     ("my.py:Net:wrong=true", "(3, 11) for 3 cells, got (3, 10)"),
 ]
@@ -99,7 +131,14 @@ def test_what_is_out_of_range_is_refused_before_anything_runs(folder, ref, said)
 
 
 def test_what_is_in_range_is_planned(folder):
-    refs = ["bilinear:h=1:lr=1e-3:wd=0:steps=1", "transformer:d=66:heads=3", "my.py:mine:k=11", "my.py:Net:h=1", "rfm"]
+    refs = [
+        "bilinear:h=1:lr=1e30:wd=0:steps=1",
+        "transformer:d=66:heads=3",
+        "transformer:heads=128",
+        "my.py:mine:k=11",
+        "my.py:Net:h=1",
+        "rfm",
+    ]
     assert len(plan("modadd", {"p": "11"}, methods=refs).chains) == len(refs)
 
 
@@ -116,6 +155,21 @@ def test_defaults_are_in_their_own_range():
 
     with pytest.raises(UserError, match="wrong: h: expected an integer of at least 1, got 0"):
         parameters_of(wrong)
+
+
+def test_a_range_is_of_numbers_and_printed_in_full():
+    assert str(Range(least=1, most=12345678)) == "from 1 to 12345678"
+    assert str(Range(above=1e-12, most=0.1)) == "above 1e-12 and of at most 0.1"
+
+    def worded(word: Annotated[str, Range(most=3)] = "x"):
+        del word
+
+    def chosen(word: Annotated[Literal["x", "y"], Range(most=3)] = "x"):
+        del word
+
+    for function in (worded, chosen):
+        with pytest.raises(UserError, match=f"{function.__name__}: parameter word: a Range is of an int or a float"):
+            parameters_of(function)
 
 
 def test_ranges_among_other_annotations():
@@ -138,7 +192,11 @@ def test_ranges_among_other_annotations():
 
 def test_the_transformers_own_widths_are_those_of_the_network():
     from bench.methods import transformer
+    from nets.recipes import RECIPES, widths
     from nets.transformer import Transformer
 
-    network = Transformer(5, 2)
-    assert (network.d, network.heads) == (transformer.D, transformer.HEADS)
+    assert list(transformer.D) == [*RECIPES]
+    for recipe, d in transformer.D.items():
+        for n, alike in product((5, 500, 3000), (None, False, True)):
+            network = Transformer(59, 2, **widths("transformer", 59, 2, n, recipe, alike))
+            assert (network.d, network.heads) == (d, transformer.HEADS), recipe
