@@ -30,7 +30,7 @@ _COMMON = "task params p carrier carrier_size split noise language method family
 LEADERBOARD = (
     f"{_COMMON} seeds n cells n_star n_star_lo n_star_hi n_star_program solve_rate outcome seconds_to_solve "
     "seconds_to_program cpu_seconds work work_unit test_accuracy program form bits verdict proof faithfulness "
-    "code_length_bits seconds_budget threads device timing task_version method_version"
+    "code_length_bits seconds_budget threads device stack timing task_version method_version"
 ).split()
 CURVES = (
     f"{_COMMON} n cells data_seed seed outcome test_accuracy seconds_to_solve seconds_to_program seconds cpu_seconds "
@@ -225,6 +225,7 @@ def leaderboard_row(records: Sequence[Record], load: Load = no_codes) -> Row:
         "seconds_budget": first.spec.seconds,
         "threads": first.spec.threads,
         "device": first.spec.device,
+        "stack": "on" if first.spec.stack else "off",
         "timing": _timing({record.timing for record in there}),
         "task_version": first.spec.task_version,
         "method_version": first.spec.method_version,
@@ -232,11 +233,16 @@ def leaderboard_row(records: Sequence[Record], load: Load = no_codes) -> Row:
 
 
 def _timing(timings: Collection[str]) -> str:
-    """What the runs of a row have in common: "shared stacked:5", or of several "shared" and "stacked" as some were."""
-    if len(timings) == 1:
-        return next(iter(timings))
-    words = [word.partition(":")[0] for timing in timings for word in timing.split()]
-    return ("shared" if "shared" in words else "alone") + (" stacked" if "stacked" in words else "")
+    """What the clocks of a row's runs showed: "shared" where some were, and how many runs their batches held.
+
+    "alone stacked:5" where all batches held five, "alone stacked:1/5" where a run was in one by itself, and
+    "alone stacked:no/5" where one was in none.
+    """
+    words = {timing: timing.split() for timing in timings}
+    shared = any("shared" in x for x in words.values())
+    held = {next((y.partition(":")[2] for y in x if y.startswith("stacked:")), "no") for x in words.values()}
+    told = "" if held == {"no"} else " stacked:" + "/".join(sorted(held, key=lambda x: 0 if x == "no" else int(x)))
+    return ("shared" if shared else "alone") + told
 
 
 def _seed(record: Record) -> Seed:

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from bench.console import Terminal
 from bench.registry import list_methods, list_tasks
+from bench.stack import MOST_STACKED
 from bench.store import Store
 from bench.table import headline
 
@@ -43,7 +44,8 @@ def print_plan(console: Terminal, plan: Plan) -> None:
     how = "going down, stopping after two sizes that no seed solves" if plan.adaptive else "all of them"
     console.print(f"\nmethods  {' '.join(chain.label for chain in plan.chains)}", markup=False)
     if side_by_side := [x.label for x in plan.chains if any(spec.stack for _, specs in x.specs for spec in specs)]:
-        console.print(f"stacked  {' '.join(side_by_side)} (all seeds of a size in one batch)", markup=False)
+        batches = "one batch" if plan.seeds <= MOST_STACKED else f"batches of {MOST_STACKED} at most"
+        console.print(f"stacked  {' '.join(side_by_side)} (the seeds of a size in {batches})", markup=False)
     console.print(f"sizes    {' '.join(map(str, plan.grid))} ({how})", markup=False)
     console.print(f"runs     at most {most}, {there} of them on disk already", markup=False)
     console.print(f"folder   {plan.folder}", markup=False)

@@ -176,7 +176,7 @@ class Trainee(Protocol):
 
     @property
     def fits(self) -> Hashable:
-        """Equal for those that may go side by side."""
+        """Equal for those that may go side by side; None for one that is to go by itself."""
         ...
 
     def answer(self, point: Any) -> tuple[Candidate, bool]:
@@ -188,11 +188,16 @@ class Trainee(Protocol):
 class Stacking:
     """How runs of one method are trained side by side, in one batch.
 
+    ``train`` has the examples of all its runs at hand, and must keep them apart: what one run answers may depend on its
+    own examples only, or data seeds are no longer independent. The harness can't see to that, as little as it can keep
+    a method from remembering what an earlier run in its process was given; ``--stack off`` takes the occasion away.
+
     Attributes:
         prepare: ``prepare(problem, rng, **parameters)``, one run up to its training, from which on it may keep to its
             own clock again at each point; None, or whatever it raises: this run goes by itself.
         train: points of the training by run, 0 to k - 1, of runs that fit together; the last of a run is one at which
-            it answers that it has ended. What it raises ends no run: those not ended then go by themselves.
+            it answers that it has ended. What it raises ends no run: those not ended then go by themselves. There are
+            always two or more: a run without another is given twice, so that it is rounded as among others.
         warm: what a fresh process must do once, on that device, before the clock starts.
     """
 

@@ -54,7 +54,7 @@ class Training:
 
     Attributes:
         network, plan, seed, watched: what is trained, how, from which weights, and whose answers must settle.
-        fits: equal for runs that may be trained side by side.
+        fits: equal for runs that may be trained side by side; None where it may with none.
     """
 
     def __init__(
@@ -91,7 +91,8 @@ class Training:
         self.plan = recipe(settings.recipe, self.network, examples, **changes)
         self.watched = cells[:: -(-len(cells) // WATCHED)]
         self.seed = int(rng.integers(2**31))
-        self.fits: Hashable = fits(self.network, self.plan, problem.n), problem.noise, problem.device
+        alike = fits(self.network, self.plan, problem.n)
+        self.fits: Hashable = None if alike is None else (alike, problem.noise, problem.device)
         self._reader, self._decoder = Reader(problem, rng), decoder
 
     def alone(self) -> Generator[Checkpoint | Diverged, None, None]:

@@ -39,7 +39,8 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
         data_seed, method_seed: of the stream, and of the method's own choices.
         seconds, memory_mib: the backstops.
         stack: whether it may be trained side by side with runs of other seeds: its sums are then rounded otherwise, and
-            its seconds are the batch's. How many there were depends on what was on disk already, and is the record's.
+            its seconds are the batch's. How many there were depends on what was on disk already: that is the record's,
+            and on a CPU changes no bit of the answer, for a run without others is trained as in a batch, too.
     """
 
     task_ref: str

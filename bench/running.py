@@ -165,23 +165,30 @@ def collect_garbage() -> None:
 
 
 @contextmanager
-def memory_limit(mib: int, device: str) -> Generator[None]:
+def memory_limit(mib: float, device: str) -> Generator[None]:
     """Cap what the run may allocate beyond what the process holds already; not with CUDA, which maps far more."""
     if device != "cpu":
         yield
         return
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    try:
-        held = int(re.search(r"VmSize:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]) * 1024  # pyright: ignore[reportOptionalSubscript]
-    except (OSError, TypeError):  # not Linux: no cap to be had this way
+    held = mapped()
+    if held is None:  # not Linux: no cap to be had this way
         yield
         return
-    wanted = held + mib * 2**20
+    wanted = held + int(mib * 2**20)
     resource.setrlimit(resource.RLIMIT_AS, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))
     try:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+def mapped() -> int | None:
+    """Bytes of this process's address space; None where the system does not say."""
+    try:
+        return int(re.search(r"VmSize:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]) * 1024  # pyright: ignore[reportOptionalSubscript]
+    except (OSError, TypeError):
+        return None
 
 
 def out_of_memory(error: BaseException) -> bool:

@@ -112,7 +112,8 @@ def run_chains(
     pool: ProcessPool | None = None
     flying: dict[Future[Any], tuple[Chain, list[tuple[RunSpec, int]]]] = {}
     submitted: set[str] = set()
-    apart: set[str] = set()  # runs of a batch whose process died: by themselves, then, and the guilty one is found
+    apart: dict[str, str] = {}  # runs whose batch's process died, and how: one by one, then, and the guilty is found
+    plain: set[str] = set()  # those that were the only ones in it: as runs are that are never stacked
     longest_first = sorted(chains, key=lambda chain: not chain.trains)
     timing = "alone" if jobs == 1 else "shared"
     try:
@@ -133,20 +134,27 @@ def run_chains(
                     )
                     submitted.update(spec.run_id for spec in specs)
                     before = [(spec, _written(store, spec)) for spec in specs]
-                    flying[_submit(pool, specs, store, timing)] = chain, before
+                    stacked = specs[0].stack and specs[0].run_id not in plain
+                    why = apart.get(specs[0].run_id, "")
+                    flying[_submit(pool, specs, store, timing, why, stacked=stacked)] = chain, before
             if not flying:
                 return
             # Waking up now and then lets Python handle a Ctrl-C that arrives while the wait is inside a lock.
             finished, _ = wait(flying, timeout=0.5, return_when=FIRST_COMPLETED)
             for future in finished:
                 chain, before = flying.pop(future)
-                lost = _lost(future, before, store)
-                apart |= lost
+                stacked = before[0][0].stack and before[0][0].run_id not in plain
+                lost = _lost(future, before, store) if stacked else set[str]()
+                apart |= dict.fromkeys(lost, _why_lost(future, len(before)))
+                plain |= lost if len(before) == 1 else set()
                 submitted -= lost
-                how = timing if len(before) == 1 else f"{timing} stacked:{len(before)}"
+                how = f"{timing} stacked:{len(before)}" if stacked else timing
                 for spec, written in before:
                     if spec.run_id not in lost:
                         record = _collect(future, spec, store, written, chain.trains, how)
+                        if spec.run_id in apart and "stacked" not in record.notes:
+                            record.notes["stacked"] = f"{'by itself' if stacked else 'no'}: {apart[spec.run_id]}"
+                            store.save(record)
                         chain.take(record)
                         yield chain, record, False
     finally:
@@ -177,40 +185,49 @@ def _batches(waiting: Sequence[RunSpec], apart: Collection[str]) -> Iterator[lis
         yield batch
 
 
-def _submit(pool: ProcessPool, specs: Sequence[RunSpec], store: Store, timing: str) -> Future[Any]:
+def _submit(
+    pool: ProcessPool, specs: Sequence[RunSpec], store: Store, timing: str, why: str, *, stacked: bool
+) -> Future[Any]:
+    """``why``: what kept a run by itself from others, or from being stacked at all."""
     encoded, folder = [msgspec.json.encode(spec) for spec in specs], str(store.folder)
     seconds = (STARTUP_SECONDS + 2 * specs[0].seconds) * len(specs)
-    if len(specs) == 1:
-        return pool.schedule(execute, args=[encoded[0], folder, timing], timeout=seconds)
-    # Twice: should the batch break, they still run one after the other.
-    return pool.schedule(execute_stack, args=[encoded, folder, timing], timeout=2 * seconds)
+    if not stacked:
+        return pool.schedule(execute, args=[encoded[0], folder, timing, why], timeout=seconds)
+    # Three times: should the batch break, they still run one after the other, and once more where that breaks as well.
+    return pool.schedule(execute_stack, args=[encoded, folder, timing, why], timeout=3 * seconds)
 
 
 def _lost(future: Future[Any], before: Sequence[tuple[RunSpec, int]], store: Store) -> set[str]:
-    """Ids of those that a batch's dead process took with it: they are to run again, by themselves.
+    """Ids of those that a batch's dead process took with it: they are to run again, otherwise.
 
-    Where the batch itself did not come back in time, it is their time that was over: then none is.
+    Where the batch itself did not come back in time, it is the time of those in it that was over: they do not.
     """
-    if len(before) == 1 or future.cancelled() or future.exception() is None:
+    if future.cancelled() or future.exception() is None:
         return set()
-    specs = [spec for spec, _ in before]
-    batch = store.batch_path(specs[0].run_id)
-    stuck = batch.read_text(errors="replace") if batch.is_file() else ""
-    batch.unlink(missing_ok=True)
     missing = {spec.run_id for spec, written in before if _written(store, spec) == written}
-    if stuck.startswith(WATCHDOG_MARK):
-        for run_id in missing:
-            store.trace_path(run_id).with_suffix(".stack").write_text(stuck)
-        return set()
     stacks = {run_id: store.trace_path(run_id).with_suffix(".stack") for run_id in missing}
-    guilty = {x for x, path in stacks.items() if path.is_file() and path.read_text(errors="replace")}
-    return missing - guilty
+    opened = {run_id: path for run_id, path in stacks.items() if path.is_file()}  # the others had not begun
+    for spec, _ in before:
+        batch = store.batch_path(spec.run_id)
+        stuck = batch.read_text(errors="replace") if batch.is_file() else ""
+        batch.unlink(missing_ok=True)
+        if stuck.startswith(WATCHDOG_MARK):
+            for path in opened.values():
+                path.write_text(stuck)
+    return missing - {run_id for run_id, path in opened.items() if path.read_text(errors="replace")}
+
+
+def _why_lost(future: Future[Any], k: int) -> str:
+    died = future.exception() if not future.cancelled() else None
+    if isinstance(died, ProcessExpired):
+        return f"the process of a batch of {k} died with exit code {died.exitcode}"
+    return f"a batch of {k} was stopped" if died is None else f"a batch of {k}: {one_line(died)}"
 
 
 def _tidy(store: Store, specs: Sequence[RunSpec]) -> None:
     """Take away what runs that were stopped in the middle had open."""
-    store.batch_path(specs[0].run_id).unlink(missing_ok=True)
     for spec in specs:
+        store.batch_path(spec.run_id).unlink(missing_ok=True)
         store.trace_path(spec.run_id).with_suffix(".stack").unlink(missing_ok=True)
 
 

@@ -135,6 +135,26 @@ def _verdict(row: Mapping[str, Any], records: Sequence[Record]) -> str:
     return ", ".join(parts)
 
 
+def _late(records: Sequence[Record]) -> list[str]:
+    """What could be done about runs that timed out because of what ran beside them."""
+    late = [x for x in records if x.outcome is Outcome.TIMEOUT]
+    stacked = [x for x in late if "stacked:" in x.timing and not x.timing.endswith("stacked:1")]
+    starved = [x for x in late if x not in stacked and x.seconds > WAITING * x.cpu_seconds > 0]
+    lines: list[str] = []
+    if stacked:
+        lines.append(
+            f"{len(stacked)} run{'s' * (len(stacked) > 1)} timed out in a batch, whose every step is on the clock of "
+            "each run: --stack off, or more --seconds"
+        )
+    if starved:
+        fewer = "fewer --jobs, or " if any(x.timing.startswith("shared") for x in starved) else ""
+        lines.append(
+            f"{len(starved)} run{'s' * (len(starved) > 1)} timed out while waiting for a processor: "
+            f"{fewer}more --seconds"
+        )
+    return lines
+
+
 def _notes(plan: Plan, rows: Sequence[Mapping[str, Any]], records: Sequence[Record]) -> list[RenderableType]:
     coverage = median_interval([0.0] * plan.seeds).coverage
     covering = f", range covering it at {coverage:.0%}" if coverage else ""
@@ -162,14 +182,7 @@ def _notes(plan: Plan, rows: Sequence[Mapping[str, Any]], records: Sequence[Reco
         )
     if any(row["program"] is not None and not math.isfinite(row["n_star"]) for row in rows):
         lines.append(Text.from_markup("[dim]In brackets after an outcome: the verdict on the program, apart.[/]"))
-    starved = [x for x in records if x.outcome is Outcome.TIMEOUT and x.seconds > WAITING * x.cpu_seconds > 0]
-    if starved:
-        lines.append(
-            Text.from_markup(
-                f"[yellow]{len(starved)} run{'s' * (len(starved) > 1)} timed out while waiting for a processor: "
-                "fewer --jobs, or more --seconds[/]"
-            )
-        )
+    lines += [Text.from_markup(f"[yellow]{text}[/]") for text in _late(records)]
     for record in records:
         cause = str(record.notes.get("cause", ""))
         if cause.startswith("diverged"):

@@ -6,6 +6,7 @@ all lanes than for one. Rows are picked with all lanes' tables as one, lane i's 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import prod
 from typing import Any
 
@@ -29,10 +30,18 @@ def by_hand(architecture: Architecture, weights: Weights, gradients: Weights, sm
     Returns:
         None for an architecture of a user's own; a subclass of a built-in one may compute something else.
     """
-    make: Any = {Bilinear: _bilinear, Quadratic: _quadratic, Relu: _relu, Transformer: _transformer}.get(
-        type(architecture)  # pyright: ignore[reportArgumentType]
-    )
+    make: Any = _makers().get(type(architecture))
     return make(architecture, weights, gradients, smoothing) if make is not None else None
+
+
+def differentiates_by_itself(architecture: Architecture) -> bool:
+    """Whether its gradient is code of its own, which nothing here knows for several networks at once."""
+    kind = type(architecture)
+    return kind.differentiate is not Architecture.differentiate and kind not in _makers()
+
+
+def _makers() -> Mapping[type[Architecture], Any]:
+    return {Bilinear: _bilinear, Quadratic: _quadratic, Relu: _relu, Transformer: _transformer}
 
 
 class _Picker:

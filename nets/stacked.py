@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.func import vmap
 
-from nets.abreast import by_hand
+from nets.abreast import by_hand, differentiates_by_itself
 from nets.models import Architecture, Network, Weights, tokens
 from nets.optimise import AdamWRows, Differentiate, cross_entropy_
 from nets.recipes import Recipe
@@ -26,8 +26,11 @@ from synth.carrier import IntArray
 def fits(architecture: Architecture, recipe: Recipe, n: int) -> Hashable:
     """What trainings must have in common to go side by side: shapes, and how the loss is made of a batch.
 
-    Step sizes, decay, steps and attempts may differ: recipes make them of what the examples say.
+    Step sizes, decay, steps and attempts may differ: recipes make them of what the examples say. None where such
+    trainings never go side by side: an architecture's own ``differentiate`` is for one network.
     """
+    if differentiates_by_itself(architecture):
+        return None
     return architecture, n, recipe.batch, recipe.betas, recipe.smoothing, recipe.pace
 
 
@@ -55,13 +58,16 @@ def train_many(
         one whose loss is no number is told once, by what ``train`` would have raised, and ends.
 
     Raises:
-        ValueError: no examples, not one set for each recipe and seed, or lanes that do not fit together.
+        ValueError: no examples, not one set for each recipe and seed, or lanes that do not fit together, as those of
+            an architecture that differentiates in its own way never do.
     """
     k = len(seeds)
     if not len(inputs) == len(labels) == len(recipes) == k:
         raise ValueError(
             f"train_many: expected as many recipes, seeds and sets of examples, got {len(recipes)}, {k}, {len(labels)}"
         )
+    if differentiates_by_itself(architecture):
+        raise ValueError(f"train_many: {architecture.name} has a gradient of its own, for one network: train it alone")
     if len({fits(architecture, recipe, len(y)) for recipe, y in zip(recipes, labels, strict=True)}) != 1:
         sizes, common = sorted({len(y) for y in labels}), "betas, smoothing and batch size"
         raise ValueError(f"train_many: expected equally many examples and the same {common} for each lane, got {sizes}")

@@ -18,12 +18,13 @@ from synth.carrier import IntArray
 from synth.twopart import least_right
 
 LOOKED_AT = 4096  # cells whose answers are compared from checkpoint to checkpoint; margins are asked of all
+LARGEST = 1e8  # weight or logit: reading a law takes fourth powers, in single precision
 CONFUSED = 0.999  # of the uniform distribution's loss: with every example right, no network is as unsure as that
 SURE = 0.1  # of the median margin, that the narrowest must have: networks stuck at .995 have answers far below that
 
 
 class Diverged(Exception):
-    """The training loss is no longer a number; the message says at which step."""
+    """The training loss is no longer a number, or weights or logits too large a one; the message says at which step."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +82,7 @@ def train(
 
     Raises:
         ValueError: no examples.
-        Diverged: the loss is not finite.
+        Diverged: the loss is not finite, or a weight or a watched cell's logit is no number below ``LARGEST``.
     """
     n = len(labels)
     if n == 0:
@@ -134,6 +135,7 @@ class Course:
         self._architecture, self._recipe, self._spacing = architecture, recipe, spacing
         self._flops = 3 * architecture.flops() * min(n, recipe.batch)
         self._fitted = least_right(n, noise)
+        self._cells = watched[:: max(1, -(-len(watched) // LOOKED_AT))] if watched is not None else None
         self._watched = watched if recipe.settle else None
         self._attempts = recipe.attempts if self._watched is not None else 1
         self._settling = self._rule()
@@ -151,14 +153,18 @@ class Course:
             loss, accuracy: of the target step's batch.
 
         Raises:
-            Diverged: the loss is not finite. Nothing is over by that: the caller decides.
+            Diverged: the loss is not finite, or weights or logits are no numbers below ``LARGEST``. Nothing is over by
+                that: the caller decides.
         """
         self.at, attempt, rule = self.target, self.attempt, self._settling
         before = attempt * self._recipe.steps
         step = before + self.at
         if not isfinite(loss):
             raise Diverged(f"{self._architecture.name}: the training loss is {loss} at step {step}")
-        settled = rule is not None and rule.step(network, self.at, before) and accuracy >= self._fitted
+        answers = answers_of(network, self._cells) if self._cells is not None else None
+        if self._cells is not None and answers is None:
+            raise Diverged(f"{self._architecture.name}: weights or logits are too large to compute with at step {step}")
+        settled = rule is not None and rule.step(network, self.at, before, answers) and accuracy >= self._fitted
         spent = self.at == self._recipe.steps
         self.over = settled or (spent and attempt == self._attempts - 1)
         since, changed = (before + rule.since, rule.changed) if rule is not None else (step, 1.0)
@@ -184,6 +190,15 @@ def fairly(accuracy: float, loss: float, network: Network, inputs: Tensor, label
     return float((answers == labels).float().mean())
 
 
+def answers_of(network: Network, cells: IntArray) -> IntArray | None:
+    """The network's answers on the cells, shape (k,); None where a weight or a logit there is no number below
+    ``LARGEST``: the loss, which comes before a step's update and may be small, does not tell."""
+    logits = network.logits(cells)
+    sizes = [x.abs().amax() for x in network.weights.values() if x.numel()]
+    sound = bool((np.abs(logits) < LARGEST).all()) and (not sizes or bool((torch.stack(sizes) < LARGEST).all()))
+    return logits.argmax(axis=1) if sound else None
+
+
 class Settling:
     """Whether answers have stopped changing and are all given by a margin: a rule that asks for no label.
 
@@ -196,15 +211,19 @@ class Settling:
         self._sample = cells[:: max(1, -(-len(cells) // LOOKED_AT))]
         self._answers: IntArray | None = None
 
-    def step(self, network: Network, at: int, before: int = 0) -> bool:
+    def step(self, network: Network, at: int, before: int = 0, answers: IntArray | None = None) -> bool:
         """Look again at step ``at`` of an attempt, ``before`` steps after the run's beginning.
+
+        Args:
+            answers: on every so many of the cells, ``LOOKED_AT`` at most, where they are known already.
 
         Returns:
             Whether nothing has changed for ``share`` of the attempt's steps up to the last change (and 10 more, and a
             fifth of the run's), and the narrowest margin between a best and a second-best logit is at least ``SURE`` of
             the median margin.
         """
-        answers = network.predict(self._sample)
+        if answers is None:
+            answers = network.predict(self._sample)
         self.changed = 1.0 if self._answers is None else float((answers != self._answers).mean())
         if self.changed:
             self.since = at

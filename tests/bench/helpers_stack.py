@@ -50,6 +50,8 @@ class Run:
                 os.kill(os.getpid(), signal.SIGSEGV)
             if self.fate == "hangs":
                 ctypes.PyDLL(None).sleep(60)
+            if self.fate == "greedy":
+                np.ones(150 << 17)  # MiB
             if self.fate == "rests":
                 time.sleep(0.6)
         cells, right = self.problem.domain, point >= 1
@@ -68,18 +70,21 @@ class Run:
 def together(runs: list[Run]):
     fate = runs[0].fate
     going = set(range(len(runs)))
+    several = len(set(map(id, runs))) > 1  # a run by itself is given twice
+    held = [np.ones({"greedy": 90, "heavy": 300}.get(fate, 0) << 17) for _ in runs]
     for point in range(POINTS):
         if fate == "slow":
             time.sleep(0.2)
-        if fate == "batch breaks" and point == 2:
+        if (fate == "batch breaks" and point == 2) or (fate == "several break" and several):
             raise RuntimeError("the batch is broken")
-        if fate == "batch dies" and point == 2:
+        if (fate == "batch dies" and point == 2) or (fate == "several die" and several):
             os.kill(os.getpid(), signal.SIGKILL)
         if fate == "batch hangs" and point == 2:
             ctypes.PyDLL(None).sleep(60)
         yield dict.fromkeys(sorted(going), point)
         if fate == "ends" and point == 2:
             going -= {i for i in going if runs[i].seed == 1}
+    del held
 
 
 def declare(name: str, fate: str = ""):
@@ -106,10 +111,10 @@ def declare(name: str, fate: str = ""):
 
 FATES = (
     "breaks", "leaves", "hungry", "cannot", "yields 42", "dies", "hangs", "rests", "ends", "slow", "odd", "refuses",
-    "batch breaks", "batch dies", "batch hangs",
+    "batch breaks", "batch dies", "batch hangs", "several break", "several die", "greedy", "heavy",
 )  # fmt: skip
 plain = declare("plain")
 (
     breaks, leaves, hungry, cannot, yields_42, dies, hangs, rests, ends, slow, odd, refuses,
-    batch_breaks, batch_dies, batch_hangs,
+    batch_breaks, batch_dies, batch_hangs, several_break, several_die, greedy, heavy,
 ) = (declare(fate.replace(" ", "_"), fate) for fate in FATES)  # fmt: skip

@@ -106,6 +106,21 @@ def test_values_in_csv(value, text):
     assert tell(value) == text
 
 
+def test_timing_says_how_many_ran_side_by_side():
+    for timings, told in (
+        (["alone", "alone"], "alone"),
+        (["alone", "shared"], "shared"),
+        (["alone stacked:5", "alone stacked:5"], "alone stacked:5"),
+        (["alone stacked:10", "alone stacked:2", "shared stacked:1"], "shared stacked:1/2/10"),
+        (["alone", "alone stacked:3"], "alone stacked:no/3"),
+    ):
+        records = [record(40, seed, stack=True) for seed in range(len(timings))]
+        for one, timing in zip(records, timings, strict=True):
+            one.timing = timing
+        row = leaderboard(records)
+        assert (row["stack"], row["timing"]) == ("on", told)
+
+
 def test_csv_round_trips_awkward_text():
     row = dict.fromkeys(COLUMNS["programs"]) | {"program": 'a, "b"\nc'}
     (line,) = csv.DictReader(io.StringIO(to_csv(COLUMNS["programs"], [row]).decode(), newline=""))

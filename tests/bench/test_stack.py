@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +16,18 @@ import msgspec
 import numpy as np
 import pytest
 import torch
+from rich.console import Console
 
+from bench.console import Terminal
 from bench.execute import execute
 from bench.leaderboard import boards
+from bench.listing import print_plan
 from bench.plan import plan
-from bench.record import Outcome, Record
+from bench.record import Outcome, Record, blank_record
 from bench.schedule import run_chains
-from bench.stack import execute_stack
+from bench.stack import MOST_STACKED, execute_stack
 from bench.store import Store
+from bench.table import board
 
 METHODS = Path(__file__).with_name("helpers_stack.py")
 HELD = "alone stacked:3"
@@ -76,12 +82,12 @@ def test_what_becomes_of_one_run_is_its_own_affair(tmp_path: Path, fate: str, ou
 
 
 def test_who_does_not_fit_goes_alone_and_the_record_says_why(tmp_path: Path) -> None:
-    for fate, outcome, why in (
-        ("odd", Outcome.SOLVED, "no: it fits no other run"),
-        ("refuses", Outcome.INAPPLICABLE, "no: Inapplicable: it can't be prepared"),
+    for fate, outcome, timing, why in (
+        ("odd", Outcome.SOLVED, "alone stacked:1", "by itself: it fits no other run"),
+        ("refuses", Outcome.INAPPLICABLE, "alone", "no: Inapplicable: it can't be prepared"),
     ):
         one, other, another = told(tmp_path, fate)
-        assert (other.outcome, other.timing, other.notes["stacked"]) == (outcome, "alone", why)
+        assert (other.outcome, other.timing, other.notes["stacked"]) == (outcome, timing, why)
         assert one.timing == another.timing == "alone stacked:2"
 
 
@@ -89,13 +95,34 @@ def test_a_batch_that_breaks_breaks_no_run(tmp_path: Path) -> None:
     for record in told(tmp_path, "batch_breaks"):
         assert (record.outcome, record.timing, len(record.trace)) == (Outcome.SOLVED, "alone", 4)
         assert record.notes["stacked"] == "no: RuntimeError: the batch is broken"
+    for record in told(tmp_path, "several_break"):
+        assert (record.outcome, record.timing, len(record.trace)) == (Outcome.SOLVED, "alone stacked:1", 4)
+        assert record.notes["stacked"] == "by itself: RuntimeError: the batch is broken"
 
 
 def test_a_batch_whose_process_dies_is_run_one_by_one(tmp_path: Path) -> None:
-    assert [(x.outcome, x.timing) for x in told(tmp_path, "batch_dies")] == [(Outcome.SOLVED, "alone")] * 3
+    died = "the process of a batch of {} died with exit code {}"
+    for fate, timing, why in (
+        ("several_die", "alone stacked:1", f"by itself: {died.format(3, -9)}"),
+        ("batch_dies", "alone", f"no: {died.format(1, -9)}"),
+    ):
+        for record in told(tmp_path, fate):
+            assert (record.outcome, record.timing, record.notes["stacked"]) == (Outcome.SOLVED, timing, why)
     one, guilty, another = told(tmp_path, "dies")
     assert (guilty.outcome, guilty.reason) == (Outcome.ERROR, "the process died with exit code -11")
+    assert guilty.notes["stacked"] == f"no: {died.format(1, -11)}"
     assert one.outcome is another.outcome is Outcome.SOLVED
+
+
+def test_a_run_has_its_own_memory_in_a_batch_too(tmp_path: Path) -> None:
+    """Its part of the batch, and what it takes by itself: neither another's share nor what the others leave."""
+    one, other, another = told(tmp_path, "greedy", memory_mib=200)  # 90 MiB of the batch each, one of them 150 more
+    assert (one.outcome, other.outcome, another.outcome) == (Outcome.SOLVED, Outcome.MEMOUT, Outcome.SOLVED)
+    assert [x.timing for x in (one, other, another)] == [HELD] * 3
+    assert {x.outcome for x in told(tmp_path, "greedy", memory_mib=280)} == {Outcome.SOLVED}
+    for record in told(tmp_path, "heavy", memory_mib=200):  # 300 MiB of the batch each
+        assert (record.outcome, record.timing) == (Outcome.MEMOUT, "alone stacked:1")
+        assert "MemoryError" in record.notes["stacked"]
 
 
 def test_a_batch_that_hangs_is_over_time_and_so_is_a_run_that_does(tmp_path: Path) -> None:
@@ -137,10 +164,41 @@ def test_side_by_side_is_another_run_than_alone_and_another_row(tmp_path: Path) 
     assert [x.timing for x in plain] == ["alone"] * 3
     assert [x.run_id for x in told(tmp_path, "plain", stack="auto")] == [x.run_id for x in plain]  # no GPU for it
     rows = boards([*stacked, *plain])["leaderboard"]
-    assert sorted(row["timing"] for row in rows) == ["alone", HELD]
+    assert sorted((row["stack"], row["timing"]) for row in rows) == [("off", "alone"), ("on", HELD)]
     assert [row["seeds"] for row in rows] == [3, 3]
     lone = told(tmp_path, "plain", seeds=1, examples=[70])
-    assert [x.timing for x in lone] == ["alone"]
+    assert [x.timing for x in lone] == ["alone stacked:1"]
+    assert all("stacked" not in x.notes for x in lone)
+
+
+@pytest.mark.parametrize(
+    ("timing", "cpu", "advice"),
+    [
+        ("alone stacked:3", 0.5, "3 runs timed out in a batch, .* --stack off, or more --seconds$"),
+        ("alone stacked:3", 0.1, "3 runs timed out in a batch, .* --stack off, or more --seconds$"),
+        ("alone stacked:1", 0.1, "3 runs timed out while waiting for a processor: more --seconds$"),
+        ("shared", 0.1, "3 runs timed out while waiting for a processor: fewer --jobs, or more --seconds$"),
+        ("shared", 0.5, ""),
+    ],
+)
+def test_who_timed_out_is_told_what_would_help(tmp_path: Path, timing: str, cpu: float, advice: str) -> None:
+    made = plan("modadd", {"p": "11"}, methods=[f"{METHODS}:plain"], stack="on", seconds=0.5, out=tmp_path)
+    records = [blank_record(spec, Outcome.TIMEOUT) for spec in made.chains[0].specs[0][1]]
+    for record in records:
+        record.timing, record.seconds, record.cpu_seconds = timing, 0.5, cpu
+    console = Console(width=200)
+    with console.capture() as shown:
+        console.print(board(made, boards(records)["leaderboard"], records, width=200))
+    said = [x.strip() for x in shown.get().splitlines() if "timed out" in x]
+    assert len(said) == bool(advice)
+    assert all(re.search(advice, x) for x in said)
+
+
+def test_a_dry_run_says_how_many_go_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for seeds, told in ((MOST_STACKED, "in one batch"), (MOST_STACKED + 8, f"in batches of {MOST_STACKED} at most")):
+        made = plan("modadd", {"p": "11"}, methods=[f"{METHODS}:plain"], stack="on", seeds=seeds, out=tmp_path)
+        print_plan(Terminal(), made)
+        assert f"(the seeds of a size {told})" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -160,13 +218,36 @@ def test_networks_side_by_side_answer_as_they_do_alone(tmp_path: Path, ref: str)
         assert [x.accuracy for x in one.trace] == [x.accuracy for x in same.trace]
 
 
-def told_by_networks(out: Path, ref: str, stack: str = "on", p: int = 23, n: int = 370) -> list[Record]:
-    """Two seeds' records, made in this process, which has torch already."""
-    made = plan("modadd", {"p": str(p)}, methods=[ref], examples=[n], stack=stack, seeds=2, seconds=60.0, out=out)
+@pytest.mark.parametrize("ref", ["bilinear:steps=40", "bilinear+law:steps=40", "transformer:steps=20"])
+def test_a_run_comes_to_the_same_however_many_are_beside_it(tmp_path: Path, ref: str) -> None:
+    """To the last bit: an id is then one result, whatever was on disk."""
+    alone, two, three = (
+        told_by_networks(tmp_path / f"{len(parts[0])}", ref, p=11, n=60, parts=parts)
+        for parts in ([[0], [1], [2]], [[0, 1], [2]], [[0, 1, 2]])
+    )
+    for one, other, another in zip(alone, two, three, strict=True):
+        assert (one.timing, another.timing) == ("alone stacked:1", HELD)
+        for x in (other, another):
+            assert (one.outcome, one.notes, one.code, one.work) == (x.outcome, x.notes, x.code, x.work)
+            assert [e.accuracy for e in one.trace] == [e.accuracy for e in x.trace]
+            mine, its = (
+                np.load(Store(tmp_path / k / "modadd-p11").weights_path(one.run_id))
+                for k in ("1", "2" if x is other else "3")
+            )
+            assert all(np.array_equal(mine[name], its[name]) for name in mine)
+
+
+def told_by_networks(
+    out: Path, ref: str, stack: str = "on", p: int = 23, n: int = 370, parts: Sequence[Sequence[int]] = ((0, 1),)
+) -> list[Record]:
+    """Some seeds' records, made in this process, which has torch already; ``parts`` are in one batch each."""
+    seeds = sum(map(len, parts))
+    made = plan("modadd", {"p": str(p)}, methods=[ref], examples=[n], stack=stack, seeds=seeds, seconds=60.0, out=out)
     store, encoded = Store(made.folder), [msgspec.json.encode(x) for x in made.chains[0].specs[0][1]]
     store.create()
     if stack == "on":
-        execute_stack(encoded, str(made.folder), "alone")
+        for part in parts:
+            execute_stack([encoded[i] for i in part], str(made.folder), "alone")
     else:
         for spec in encoded:
             execute(spec, str(made.folder), "alone")
@@ -176,10 +257,10 @@ def told_by_networks(out: Path, ref: str, stack: str = "on", p: int = 23, n: int
 
 
 def test_networks_that_diverge_have_a_row_each(tmp_path: Path) -> None:
-    for record in told_by_networks(tmp_path, "transformer:lr=1e30:steps=40", p=11, n=60):
+    for record in told_by_networks(tmp_path, "transformer:lr=1000:steps=40", p=11, n=60):
         assert record.timing == "alone stacked:2"
         assert record.outcome is Outcome.WRONG
-        assert record.notes["cause"].startswith("diverged: transformer: the training loss is")
+        assert record.notes["cause"].startswith("diverged: transformer: ")
 
 
 def test_a_users_own_network_goes_side_by_side_where_it_can(tmp_path: Path) -> None:
@@ -195,7 +276,15 @@ def test_a_users_own_network_goes_side_by_side_where_it_can(tmp_path: Path) -> N
         "    def tables(self):\n        return (('U', (0, 1)),)\n\n    def flops(self):\n        return 1.0\n\n\n"
         "@dataclass(frozen=True)\nclass Looks(Plain):\n    name = 'looks'\n\n"
         "    def forward(self, weights, inputs):\n"
-        "        return super().forward(weights, inputs) * (2 if float(weights['W'].detach().sum()) > 1e9 else 1)\n"
+        "        return super().forward(weights, inputs) * (2 if float(weights['W'].detach().sum()) > 1e9 else 1)\n\n\n"
+        "@dataclass(frozen=True)\nclass Slow(Plain):\n    name = 'slow'\n\n"
+        "    def differentiate(self, weights, gradients, batch, smoothing=0.0):\n"
+        "        step = super().differentiate(weights, gradients, batch, smoothing)\n\n"
+        "        def none(inputs, labels):\n            loss, hits = step(inputs, labels)\n"
+        "            for x in gradients.values():\n                x.zero_()\n            return loss, hits\n\n"
+        "        return none\n\n\n"
+        "@dataclass(frozen=True)\nclass Huge(Plain):\n    name = 'huge'\n\n"
+        "    def forward(self, weights, inputs):\n        return super().forward(weights, inputs) * 1e30\n"
     )
     plain = told_by_networks(tmp_path, f"{file}:Plain:steps=20", p=11, n=60)
     assert [x.timing for x in plain] == ["alone stacked:2"] * 2
@@ -204,6 +293,17 @@ def test_a_users_own_network_goes_side_by_side_where_it_can(tmp_path: Path) -> N
         assert record.timing == "alone"
         assert record.notes["stacked"].startswith("no: RuntimeError: vmap")
         assert record.outcome is not Outcome.ERROR
+    # This one's gradient is its own, and all zeros.
+    for record in told_by_networks(tmp_path, f"{file}:Slow:steps=20:wd=0", p=11, n=60):
+        assert record.timing == "alone"
+        assert record.notes["stacked"] == "no: its training is for one network at a time"
+        assert {x.accuracy for x in record.trace} == {record.trace[0].accuracy}
+    # And this one's losses are finite, but nothing can be computed with its logits.
+    for stack in ("on", "off"):
+        for record in told_by_networks(tmp_path, f"{file}:Huge:steps=20", stack, p=11, n=60):
+            assert (record.outcome, record.error) == (Outcome.WRONG, "")
+            cause = "diverged: huge: weights or logits are too large to compute with at step 5"
+            assert record.notes["cause"] == cause
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")

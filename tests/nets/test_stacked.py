@@ -17,7 +17,7 @@ from nets.bilinear import Bilinear
 from nets.models import Architecture, Network, architecture, tokens
 from nets.optimise import AdamW, AdamWRows
 from nets.recipes import Recipe, recipe, widths
-from nets.stacked import by_autograd, train_many
+from nets.stacked import by_autograd, fits, train_many
 from nets.train import Checkpoint, Diverged, step_size, train
 
 SEEDS = (3, 4, 5)
@@ -95,6 +95,8 @@ def test_gradients_by_hand_are_those_by_autograd(name: str, options: dict[str, f
 @dataclass(frozen=True)
 class Own(Bilinear):
     """Somebody's own network, of which no gradient is known by hand."""
+
+    differentiate = Architecture.differentiate
 
     def forward(self, weights: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
         return super().forward(weights, inputs) * 2
@@ -179,6 +181,11 @@ def test_an_ended_lane_stands_still_and_a_training_repeats_itself() -> None:
             np.testing.assert_array_equal(a[name], b[name])
 
 
+@dataclass(frozen=True)
+class Inherits(Bilinear):
+    """Keeps the gradient by hand, which is for one network."""
+
+
 def test_what_cannot_be_stacked_is_one_line() -> None:
     one, two = data("a + b", 7, 0.6, 0), data("a + b", 7, 0.5, 0)
     kind = architecture("bilinear", 7, 2)
@@ -189,6 +196,11 @@ def test_what_cannot_be_stacked_is_one_line() -> None:
         many(kind, [one, one], [plan, replace(plan, smoothing=0.2)], (0, 1))
     with pytest.raises(ValueError, match=r"as many recipes, seeds and sets of examples, got 2, 3, 2"):
         many(kind, [one, one], [plan] * 2, (0, 1, 2))
+    plans = [plan] * 2
+    assert fits(Inherits(7, 2), plan, 29) is None
+    assert fits(Own(7, 2), plan, 29) == fits(Own(7, 2), replace(plan, rate=0.2), 29) is not None
+    with pytest.raises(ValueError, match="bilinear has a gradient of its own, for one network: train it alone"):
+        many(Inherits(7, 2), [one, one], plans, (0, 1))
     none = replace(one, inputs=one.inputs[:0], labels=one.labels[:0])
     with pytest.raises(ValueError, match="bilinear needs at least one example, got none"):
         many(kind, [none], [plan], (0,))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 import torch
 from data import data, trained
 
-from nets.models import Network, architecture, fresh
+from nets.bilinear import Bilinear
+from nets.models import Architecture, Network, Weights, architecture, fresh
 from nets.recipes import Recipe, recipe, widths
 from nets.train import Diverged, Settling, train
 
@@ -108,6 +110,24 @@ def test_divergence_is_an_outcome_with_a_cause() -> None:
     run = train(architecture("transformer", 11, 2), given.inputs, given.labels, quick(rate=1e30, steps=200), 0)
     with pytest.raises(Diverged, match=r"transformer: the training loss is \S+ at step \d+"):
         list(run)
+
+
+def test_what_is_too_large_to_compute_with_has_diverged_though_its_loss_is_finite() -> None:
+    @dataclass(frozen=True)
+    class Huge(Bilinear):
+        differentiate = Architecture.differentiate
+
+        def forward(self, weights: Weights, inputs: torch.Tensor) -> torch.Tensor:
+            return super().forward(weights, inputs) * 1e30
+
+    given = data("a + b", 11, 0.6, 0)
+    for settle in (0.0, 0.4):
+        plan = quick(steps=5, settle=settle)
+        (point,) = train(Huge(11, 2), given.inputs, given.labels, plan, 0)  # which looks at no cell
+        assert np.isfinite(point.loss)
+        run = train(Huge(11, 2), given.inputs, given.labels, plan, 0, watched=given.cells)
+        with pytest.raises(Diverged, match="bilinear: weights or logits are too large to compute with at step 5"):
+            list(run)
 
 
 def test_no_examples_are_an_error_in_one_line() -> None:
