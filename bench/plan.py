@@ -25,6 +25,7 @@ DEFAULT_SEEDS = 3
 DEFAULT_SECONDS = 5.0
 DEFAULT_MEMORY_MIB = 2048
 MOST_PROCESSES = 1024  # of jobs and of threads: beyond, a slip of the finger
+MOST_SEEDS = 100_000  # likewise
 SPLITS = ("cells", "pairs")
 CODELENGTHS = ("blocks", "full")
 DEVICES = ("auto", "cpu", "cuda")
@@ -83,7 +84,7 @@ def plan(
     Raises:
         UserError: anything that the user should mend; the message is one line.
     """
-    _within("--seeds", seeds, 1)
+    check_seeds(seeds)
     _within("--threads", threads, 1, MOST_PROCESSES)
     _within("--memory-mib", memory_mib, 64)
     if not (math.isfinite(seconds) and seconds > 0):
@@ -217,6 +218,15 @@ def retry_outcomes(names: Sequence[str]) -> frozenset[Outcome]:
     for name in names:
         _one_of("--retry", name, RETRYABLE)
     return frozenset(Outcome(name) for name in names)
+
+
+def check_seeds(seeds: int) -> None:
+    """Whether so many seeds can be meant.
+
+    Raises:
+        UserError: they can't.
+    """
+    _within("--seeds", seeds, 1, MOST_SEEDS)
 
 
 def check_jobs(jobs: int | None) -> None:

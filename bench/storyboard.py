@@ -10,7 +10,7 @@ from bench.casting import network_of, recipe_of
 from bench.errors import UserError, nearest
 from bench.limits import DECAY, RATE, SETTLE, STEPS
 from bench.parameters import Parameter
-from bench.plan import DEVICES, SPLITS, check_jobs
+from bench.plan import DEVICES, SPLITS, check_jobs, check_seeds
 from bench.registry import LoadedTask, load_task, split_reference
 from bench.shots import Shot
 from bench.slug import slug
@@ -54,8 +54,7 @@ def storyboard(
     one_of("--split", split, SPLITS)
     one_of("--device", device, DEVICES)
     check_jobs(jobs)
-    if seeds < 1:
-        raise UserError(f"--seeds: expected at least 1, got {seeds}")
+    check_seeds(seeds)
     loaded = load_task(task, flags)
     cells = len(loaded.task.domain)
     if not 0 < fraction <= 1:
