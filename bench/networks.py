@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 import numpy as np
 
 from bench.errors import UserError
+from bench.limits import DECAY, RATE, STEPS
 from bench.method import Budget, Candidate, Check, Inapplicable, Method, Problem, Stacking, method
-from bench.parameters import Range
 from bench.reading import Reader
 from synth.carrier import Residues
 
@@ -238,9 +238,9 @@ def of_architecture(name: str, kind: type) -> Method:
         budget: Budget,
         rng: np.random.Generator,
         recipe: Literal["fast", "sparse", "delayed"] = "fast",
-        lr: Annotated[float | None, Range(above=0)] = None,
-        wd: Annotated[float | None, Range(least=0)] = None,
-        steps: Annotated[int | None, Range(least=1)] = None,
+        lr: Annotated[float | None, RATE] = None,
+        wd: Annotated[float | None, DECAY] = None,
+        steps: Annotated[int | None, STEPS] = None,
         **options: int | float,
     ) -> Generator[Candidate, None, None]:
         given = settings(problem, recipe=recipe, lr=lr, wd=wd, steps=steps, **options)
