@@ -189,9 +189,10 @@ def shoot(shot: Shot, report: Report = lambda share: None, until: int | None = N
         transitions=transitions(steps, trace), jump=jump(steps, trace),
         portraits=_portraits(chosen, last, scene, steps, powers[-1] if powers else None),
         keys=scene.keys, n=n, cause=cause, law=scene.law.text if scene.law else "",
-        anatomy=dissect(last, scene.law, *scene.held_out_seen, shot.seed, keys=scene.keys)
-        if scene.law and held_out
-        else None,
+        anatomy=dissect(
+            last, scene.law, *scene.held_out_seen, shot.seed,
+            keys=scene.keys, domain=None if shot.control else task.domain,
+        ) if scene.law and held_out else None,
     )  # fmt: skip
 
 

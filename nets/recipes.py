@@ -92,10 +92,10 @@ def widths(
     options: dict[str, int | float] = {}
     if recipe == "delayed":
         # Room to memorise in, and for waves to lie apart in; one table cannot tell places apart.
-        if name in ("relu", "transformer"):
-            options["h"] = 256
         if name == "relu":
-            options["d"] = 256
+            options |= {"d": 256, "h": 256}
+        elif name == "transformer":
+            options |= {"d": 128, "h": 512}
         if symmetric is False and name in ("relu", "transformer"):
             options["separate"] = True
         return options

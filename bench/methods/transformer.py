@@ -9,7 +9,7 @@ from bench.limits import DECAY, RATE, STEPS, WIDTH
 from bench.method import Inapplicable, Problem
 from bench.networks import Settings, trained
 
-D, HEADS = {"fast": 128, "sparse": 64, "delayed": 64}, 4
+D, HEADS = {"fast": 128, "sparse": 64, "delayed": 128}, 4
 
 
 def settings(

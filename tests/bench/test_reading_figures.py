@@ -41,7 +41,7 @@ def test_wherever_a_network_is_right_its_law_is_and_is_the_shortest_form(task: s
 @pytest.mark.parametrize("name", KINDS)
 def test_laws_come_long_before_networks(name: str, say: Say) -> None:
     leads = [lead(name, seed, say) for seed in range(3)]
-    assert median(leads) >= {"transformer": 1.25}.get(name, 2)  # whose seeds differ: 1.3 to 5.2, the median about 2
+    assert median(leads) >= 2
 
 
 def lead(name: str, seed: int, say: Say) -> float:
