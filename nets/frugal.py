@@ -192,9 +192,9 @@ class _Heard:
 def _heard(network: Network, cells: IntArray) -> _Heard | str:
     """The units, or why they are not known."""
     kind = network.architecture
-    if isinstance(kind, Transformer):
+    if type(kind) is Transformer:
         return _through_attention(network, cells)
-    if not isinstance(kind, Bilinear | Quadratic | Relu):
+    if type(kind) not in (Bilinear, Quadratic, Relu):  # what a subclass makes of its units is its own
         return f"the hidden units of {kind.name} are not known"
     weights = {name: x.detach().cpu().double().numpy() for name, x in network.weights.items()}
     names = [next(name for name, readers in kind.tables() if j in readers) for j in range(kind.arity)]

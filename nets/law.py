@@ -1,8 +1,9 @@
 """Reading an integer law phi(c) = f(a) + g(b) out of a network's logits.
 
 Only cells that are not among the examples are looked at: an extractor that sees training cells recovers the data, not
-the network. The labels of the examples then judge the law, and the law's ties to the network are measured apart
-(faithful.py).
+the network. Where the order of the inputs may be nothing to the network, it says at the mirror of an example what it
+has memorised; there the cells that mirror none come first, and only they can accept a law. The labels of the examples
+then judge it, and its ties to the network are measured apart (faithful.py).
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+import numpy.typing as npt
 
 from nets.fourier import rank_one_share
 from nets.models import FloatArray, Network
+from nets.recipes import symmetric
 from nets.relabelling import read_relabelled
 from nets.telling import TELLS, tells
 from synth.carrier import IntArray, Residues
@@ -24,6 +27,8 @@ from synth.laws import ZERO, Basis, Law, decode
 from synth.products import ProductLaw
 from synth.spectral import additive_tables, zero_elements
 
+_LEAST_CELLS = 3  # that each element of an input needs for its entry to be read from unmirrored cells alone
+_GIVES = 0.25  # of the unmirrored cells, at which a network must give the answers of a law read from others as well
 _CLOSE = 0.7  # of the first basis' share, for the second to be read too where the first has no law
 MOST_SCORES = 1 << 23  # floats of logits that are looked at; more held-out cells than that are thinned out evenly
 
@@ -42,8 +47,8 @@ class Reading:
             away from the law's. A smoother over neighbouring cells has a law in the mean of its scores, and never
             gives its answer: what is near by is always off by one.
         accepted: whether the law leads, fits the examples' labels as well as the declared noise allows, with no
-            element of an input more often wrong than that, and its answers score higher than others that the examples
-            leave as open (see telling.py).
+            element of an input more often wrong than that, by more labels than a law has entries, and its answers score
+            higher than others that the examples leave as open (see telling.py), at cells that mirror no example.
     """
 
     law: Law | ProductLaw
@@ -102,7 +107,34 @@ def read_logits(
     *,
     relabelled: bool = True,
 ) -> Reading:
-    """The law in logits of shape (N, m) at ``cells`` of shape (N, arity); see ``read_law``."""
+    """The law in logits of shape (N, m) at ``cells`` of shape (N, arity); see ``read_law``.
+
+    Cells that mirror an example are left out at first, unless the examples say that the order of the inputs matters.
+    Where the others are too few to be read, all are, and a law is accepted only if the network itself gives its answer
+    at many of the others: it then does more than remember.
+    """
+    apart = unmirrored(cells, inputs) if symmetric(inputs, labels) is not False else np.ones(len(cells), dtype=np.bool_)
+    examples = inputs, labels, noise
+    if not apart.all() and _covers(cells[apart], cells):
+        some = np.ones(int(apart.sum()), dtype=np.bool_)
+        found = _read(cells[apart], logits[apart], some, carrier, *examples, relabelled=relabelled)
+        if found.accepted:
+            return found
+    return _read(cells, logits, apart, carrier, *examples, relabelled=relabelled)
+
+
+def _read(
+    cells: IntArray,
+    logits: FloatArray,
+    apart: npt.NDArray[np.bool_],
+    carrier: Residues,
+    inputs: IntArray,
+    labels: IntArray,
+    noise: float,
+    *,
+    relabelled: bool,
+) -> Reading:
+    """The law at these cells, of which those ``apart``, shape (N,), must tell its answers from others."""
     answers = logits.argmax(axis=1)
     zero = zero_elements(cells, answers, carrier.size)
     touched = np.any([zero[j][cells[:, j]] for j in range(cells.shape[1])], axis=0)
@@ -123,8 +155,10 @@ def read_logits(
     def judged(law: Law | ProductLaw) -> Reading:
         right = law.predict(inputs) == labels
         fit, leads = float(right.mean()) if len(labels) else 1.0, _leads(law, cells, answers)
-        accepted = leads and fits(fit, len(labels), law.order, noise) and evenly(right, inputs, noise)
-        accepted = accepted and tells(law, cells, logits, inputs, labels) > TELLS
+        accepted = leads and fits(fit, len(labels), law.order, noise, law.freedom) and evenly(right, inputs, noise)
+        accepted = accepted and tells(law, cells[apart], logits[apart], inputs, labels) > TELLS
+        if accepted and not apart.all():
+            accepted = bool((law.predict(cells[apart]) == answers[apart]).mean() >= _GIVES)
         return Reading(law, shares, fit, float((law.predict(cells) == answers).mean()), leads, accepted)
 
     found = judged(read(ranked[0]))
@@ -149,6 +183,25 @@ def read_logits(
         if other is not None and other.accepted:
             return other
     return found
+
+
+def unmirrored(cells: IntArray, inputs: IntArray) -> npt.NDArray[np.bool_]:
+    """Which of the cells (N, arity) have the inputs of no example (n, arity) in another order, shape (N,).
+
+    A network that shares a table among its inputs gives at mirror cells what it has memorised at the examples.
+    """
+    base = int(max(cells.max(initial=0), inputs.max(initial=0))) + 1
+    weights = base ** np.arange(cells.shape[1], dtype=np.int64)
+    return ~np.isin(np.sort(cells, axis=1) @ weights, np.sort(inputs, axis=1) @ weights)
+
+
+def _covers(some: IntArray, cells: IntArray) -> bool:
+    """Whether every element that an input has among the cells is there a few times among some of them."""
+    for j in range(cells.shape[1]):
+        there = np.bincount(cells[:, j])
+        if (np.bincount(some[:, j], minlength=len(there))[there > 0] < _LEAST_CELLS).any():
+            return False
+    return True
 
 
 def _leads(law: Law | ProductLaw, cells: IntArray, answers: IntArray) -> bool:

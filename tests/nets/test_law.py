@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from data import Data, data, trained
 
-from nets.law import Reading, held_out_sample, read_law, read_logits
+from nets.law import Reading, held_out_sample, read_law, read_logits, unmirrored
 from nets.models import Network, architecture, fresh
 from nets.recipes import Recipe
 from nets.train import train
@@ -125,7 +125,8 @@ def test_labels_decide_on_acceptance_alone() -> None:
 def test_too_few_examples_decide_nothing() -> None:
     given = data("a + b", 37, 0.6, 0)
     network, _ = trained("bilinear", given, 0)
-    for n, accepted in ((0, False), (7, False), (8, True)):
+    entries = 2 * 37 - 1  # of a law, all of which the labels may have decided on
+    for n, accepted in ((0, False), (8, False), (entries + 7, False), (entries + 8, True)):
         found = read_law(network, Residues(37), given.held_out, given.inputs[:n], given.labels[:n])
         assert found is not None
         assert found.accepted is accepted
@@ -165,3 +166,21 @@ def test_what_a_law_must_fit() -> None:
     assert not fits(0.7, 100, 59, 0.1)
     assert not fits(0.03, 100, 59, 0.99)
     assert not fits(0.0, 0, 2, 0.0)
+
+
+def test_what_is_remembered_at_mirror_cells_is_no_law() -> None:
+    # A network blind to the order of its inputs gives the examples' labels at their mirrors, whatever it knows besides.
+    given = data("a + b", 41, 0.3, 0)
+    known = {(int(a), int(b)): int(c) for (a, b), c in zip(given.inputs, given.labels, strict=True)}
+    scores = 0.1 * np.random.default_rng(0).normal(size=(len(given.held_out), 41))
+    for i, (a, b) in enumerate(given.held_out.tolist()):
+        if (b, a) in known:
+            scores[i, known[b, a]] += 1
+    found = read_logits(given.held_out, scores.astype(np.float32), Residues(41), given.inputs, given.labels)
+    assert not found.accepted
+    mirrors = ~unmirrored(given.held_out, given.inputs)
+    assert 0.2 < mirrors.mean() < 0.4
+    sums = given.held_out.sum(axis=1) % 41
+    scores[np.arange(len(sums)), sums] += ~mirrors  # and now it knows the others, too
+    found = read_logits(given.held_out, scores.astype(np.float32), Residues(41), given.inputs, given.labels)
+    assert found.accepted
