@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import permutations
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -19,7 +18,7 @@ import torch
 from nets.description import lookup_bits, two_part_code
 from nets.faithful import filtered, profile
 from nets.keys import elsewhere, key_frequencies, key_waves
-from nets.law import MOST_SCORES, held_out_sample, read_law
+from nets.law import MOST_SCORES, held_out_sample, read_law, unmirrored
 from nets.models import FloatArray, Network
 from nets.neurons import effective_rank, gini, participation, token_power, tuning, units
 from nets.sides import Side
@@ -146,10 +145,7 @@ class Scene:
     @cached_property
     def apart(self) -> npt.NDArray[np.bool_]:
         """Which of the held-out cells looked at have no reordering among the examples."""
-        cells, _ = self.held_out_seen
-        known = set(map(tuple, self.inputs.tolist()))
-        orders = list(permutations(range(cells.shape[1])))
-        return np.array([not any(tuple(x[j] for j in order) in known for order in orders) for x in cells.tolist()])
+        return unmirrored(self.held_out_seen[0], self.inputs)
 
 
 @dataclass(frozen=True, eq=False)
