@@ -16,7 +16,7 @@ from synth.carrier import IntArray
 
 FloatArray = npt.NDArray[np.floating[Any]]
 _BLOCK = 1 << 19  # entries counted at once
-_LEAST_CELLS = 8
+LEAST_CELLS = 8
 
 
 class Evidence(Protocol):
@@ -43,7 +43,7 @@ class Evidence(Protocol):
         ...
 
 
-def _symmetric(size: int, order: int, peak: IntArray, weight: FloatArray) -> tuple[IntArray, FloatArray]:
+def symmetric(size: int, order: int, peak: IntArray, weight: FloatArray) -> tuple[IntArray, FloatArray]:
     """Square arrays from what is known of the pairs above the diagonal; b is as far from a as a from b, backwards."""
     first, second = np.triu_indices(size, 1)
     shift = np.zeros((size, size), dtype=np.int64)
@@ -85,38 +85,38 @@ class Labels:
             counts = np.bincount(pair * order + difference, minlength=len(x) * order).reshape(len(x), order)
             peak[start : start + block] = counts.argmax(axis=1)
             votes[start : start + block] = counts.max(axis=1)
-        return _symmetric(size, order, peak, votes)
+        return symmetric(size, order, peak, votes)
 
 
 # A prime order is the FFT's worst case and the matrix product's best: for orders up to a few hundred this is faster.
 
 
 @cache
-def _analysis(order: int) -> npt.NDArray[np.float32]:
+def analysis(order: int) -> npt.NDArray[np.float32]:
     """Shape (order, 2 k): real and imaginary parts, interleaved, of the frequencies 0 .. order // 2."""
     wave = np.exp(-2j * np.pi * (np.outer(np.arange(order), np.arange(order // 2 + 1)) % order) / order)
     return np.ascontiguousarray(wave.astype(np.complex64).view(np.float32))
 
 
 @cache
-def _synthesis(order: int) -> npt.NDArray[np.float32]:
+def synthesis(order: int) -> npt.NDArray[np.float32]:
     """Shape (2 k, order): back from interleaved real and imaginary parts, frequency 0 and a Nyquist counted once."""
     twice = np.full(order // 2 + 1, 2.0 / order)
     twice[0] = 1.0 / order
     if order % 2 == 0:
         twice[-1] = 1.0 / order
-    return np.ascontiguousarray(_analysis(order).T * np.repeat(twice, 2)[:, None], dtype=np.float32)
+    return np.ascontiguousarray(analysis(order).T * np.repeat(twice, 2)[:, None], dtype=np.float32)
 
 
 def spectra_of(scores: FloatArray) -> npt.NDArray[np.complex64]:
     """The rows' Fourier coefficients at 0 .. order // 2, as ``numpy.fft.rfft`` gives them."""
-    flat = np.asarray(scores, dtype=np.float32) @ _analysis(scores.shape[1])
+    flat = np.asarray(scores, dtype=np.float32) @ analysis(scores.shape[1])
     return np.ascontiguousarray(flat).view(np.complex64)
 
 
 def from_spectra(spectra: npt.NDArray[np.complex64], order: int) -> npt.NDArray[np.float32]:
     """Rows of real numbers from their coefficients, as ``numpy.fft.irfft`` gives them."""
-    return np.ascontiguousarray(spectra).view(np.float32) @ _synthesis(order)
+    return np.ascontiguousarray(spectra).view(np.float32) @ synthesis(order)
 
 
 class Scores:
@@ -126,7 +126,7 @@ class Scores:
 
     def __init__(self, spectra: npt.NDArray[np.complex64], order: int, weights: FloatArray | None) -> None:
         self.spectra, self.order, self.weights = spectra, order, weights
-        self.phases = np.conj(_analysis(order).view(np.complex64))
+        self.phases = np.conj(analysis(order).view(np.complex64))
 
     @classmethod
     def of(cls, scores: FloatArray, weights: FloatArray | None = None) -> Scores:
@@ -161,7 +161,7 @@ class Scores:
         cells to an element are left alone, as their means would be the cells themselves.
         """
         rest = self.spectra.copy()
-        thick = [j for j in range(cells.shape[1]) if len(cells) >= _LEAST_CELLS * len(np.unique(cells[:, j]))]
+        thick = [j for j in range(cells.shape[1]) if len(cells) >= LEAST_CELLS * len(np.unique(cells[:, j]))]
         for j in thick * 2:
             keys = cells[:, j]
             count = np.bincount(keys, minlength=size).astype(np.float32)
@@ -180,4 +180,4 @@ class Scores:
         peak = correlation.argmax(axis=1)
         weight = np.take_along_axis(correlation, peak[:, None], axis=1)[:, 0].astype(np.float64)
         weight[weight <= 1e-6 * weight.max(initial=0.0)] = 0.0  # rounding is not evidence
-        return _symmetric(size, self.order, peak, weight)
+        return symmetric(size, self.order, peak, weight)

@@ -16,7 +16,9 @@ import numpy.typing as npt
 
 from synth.carrier import IntArray, Residues
 from synth.evidence import Evidence, FloatArray, Labels, Scores
+from synth.grid import Grid
 from synth.laws import UNKNOWN, ZERO, Basis, Law, order_of, phi
+from synth.spanning import spanning_tree
 
 _MAX_SWEEPS = 12
 _MOSTLY = 0.5  # of the scores' energy
@@ -53,7 +55,10 @@ def additive_tables(
         if order is None:
             raise ValueError("additive_tables: labels need the order of their classes")
         return _tables(cells, Labels(np.asarray(evidence, dtype=np.int64), order), size)
-    scores = Scores.of(np.asarray(evidence, dtype=np.float32), weights)
+    values = np.asarray(evidence, dtype=np.float32)
+    if (grid := Grid.of(cells, values, size, weights)) is not None:
+        return _gridded(grid)
+    scores = Scores.of(values, weights)
     inner = scores.interaction(cells, size)
     tables = _tables(cells, inner, size)
     # Either what was taken off is noise, or one input decides (almost) alone.
@@ -64,16 +69,26 @@ def additive_tables(
     return tables
 
 
+def _gridded(grid: Grid) -> tuple[IntArray, ...]:
+    inner = grid.interaction()
+    tables = inner.tables()
+    if inner.energy() < _MOSTLY * grid.energy() or any(_one_profile(grid.means(j)) for j in range(2)):
+        whole = grid.tables()
+        if grid.coherence(whole) > inner.coherence(tables):
+            return whole
+    return tables
+
+
 def _alone(cells: IntArray, scores: Scores, size: int) -> bool:
     """Whether the mean scores of some input's elements are one profile, each moved to a class of its own."""
-    for j in range(cells.shape[1]):
-        means = scores.votes(cells[:, j], size)
-        means = means[np.bincount(cells[:, j], minlength=size) > 0]
-        order = means.shape[1]
-        moved = np.take_along_axis(means, (means.argmax(axis=1)[:, None] + np.arange(order)) % order, axis=1)
-        if (moved.sum(axis=0) ** 2).sum() > _ONE_PROFILE * len(means) * (means**2).sum():
-            return True
-    return False
+    columns = [cells[:, j] for j in range(cells.shape[1])]
+    return any(_one_profile(scores.votes(x, size)[np.bincount(x, minlength=size) > 0]) for x in columns)
+
+
+def _one_profile(means: FloatArray) -> bool:
+    order = means.shape[1]
+    moved = np.take_along_axis(means, (means.argmax(axis=1)[:, None] + np.arange(order)) % order, axis=1)
+    return bool((moved.sum(axis=0) ** 2).sum() > _ONE_PROFILE * len(means) * (means**2).sum())
 
 
 def _tables(cells: IntArray, evidence: Evidence, size: int) -> tuple[IntArray, ...]:
@@ -121,38 +136,9 @@ def _chained(cells: IntArray, evidence: Evidence, size: int) -> tuple[IntArray, 
         first = _grown(rows, column, some, size)
     else:
         shift, confidence = some.correlate(rows, column, size)
-        first = _spanning_tree(shift, confidence, np.bincount(rows, minlength=size), evidence.order)
+        first = spanning_tree(shift, confidence, np.bincount(rows, minlength=size), evidence.order)
     tied = np.flatnonzero(first[cells[:, 0]] >= 0)
     return (first, *_chained(cells[tied, 1:], evidence.shifted(tied, first[cells[tied, 0]]), size))
-
-
-def _spanning_tree(shift: IntArray, confidence: FloatArray, counts: IntArray, order: int) -> IntArray:
-    """Each row's class by a maximum spanning tree (Prim) over the component with the most cells; the root has 0."""
-    best: tuple[int, IntArray] = (0, np.full(len(counts), UNKNOWN, dtype=np.int64))
-    remaining = counts > 0
-    while int(counts[remaining].sum()) > best[0]:
-        root = int(np.argmax(np.where(remaining, confidence.max(axis=1) + 1e-9 * counts, -1.0)))
-        found = _grow(root, confidence, shift, order)
-        covered = int(counts[found >= 0].sum())
-        if covered > best[0]:
-            best = (covered, found)
-        remaining &= found < 0
-    return best[1]
-
-
-def _grow(root: int, confidence: FloatArray, shift: IntArray, order: int) -> IntArray:
-    table = np.full(len(confidence), UNKNOWN, dtype=np.int64)
-    table[root] = 0
-    strength = confidence[root].copy()
-    parent = np.full(len(confidence), root)
-    strength[root] = -1.0
-    while strength[nearest := int(strength.argmax())] > 0:
-        table[nearest] = (table[parent[nearest]] + shift[parent[nearest], nearest]) % order
-        strength[nearest] = -1.0
-        closer = (confidence[nearest] > strength) & (table == UNKNOWN)
-        strength[closer] = confidence[nearest][closer]
-        parent[closer] = nearest
-    return table
 
 
 def _grown(rows: IntArray, columns: IntArray, evidence: Evidence, size: int) -> IntArray:
