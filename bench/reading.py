@@ -167,39 +167,30 @@ class Reader:
         }
 
     def _for_less(self, network: Network) -> dict[str, str | float]:
-        """Whether that can be proved for less than evaluating every input: see nets/frugal.py and nets/wavewise.py."""
+        """Whether that can be proved for less than evaluating every input: see nets/frugal.py."""
         from nets.frugal import certify_frugally
-        from nets.groups import GroupReading
-        from nets.wavewise import certify_by_waves
-        from synth.products import ProductLaw
 
-        if self.reading is None or isinstance(self.reading, GroupReading) or isinstance(self.reading.law, ProductLaw):
-            return {}
-        frugal = certify_frugally(network, self.reading.law, self.problem.domain)
-        notes: dict[str, str | float] = {}
-        if not frugal.cause:
-            notes |= {"frugal": "holds" if frugal.holds else "none", "frugal_saves": frugal.saves}
-        found = certify_by_waves(network, self.reading.law)
-        if not found.cause:
-            notes |= {"waves": "holds" if found.holds else "none", "waves_share": found.share}
-        return notes
+        law = self.reading.law.cyclic if self.reading is not None else None
+        if law is None:
+            return {"frugal": "none: no bound for laws of other groups than one cyclic one"}
+        found = certify_frugally(network, law, self.problem.domain)
+        if found.cause:
+            return {"frugal": f"none: {found.cause}"}
+        if not found.holds:
+            return {"frugal": "none"}
+        boast = "holds" if found.saves > 1 else "none: costs more than evaluating every input"
+        return {"frugal": boast, "frugal_saves": found.saves}
 
     def _describe(self, point: Checkpoint) -> Callable[[], float] | None:
         """The network's two-part code in the basis of its law; None without one, or with too many logits.
 
         Without a law there is no basis in which weights are few: no code was ever found to be shorter than the labels.
         """
-        from nets.groups import GroupReading
-        from synth.products import ProductLaw
-
         problem, reading = self.problem, self.reading
-        if reading is None or isinstance(reading, GroupReading) or not reading.accepted:
+        law = reading.law.cyclic if reading is not None and reading.accepted else None
+        if law is None or problem.n * problem.carrier.size > MOST_DESCRIBED:
             return None
-        if isinstance(reading.law, ProductLaw):  # a code in the bases of its factors is not written
-            return None
-        basis = reading.law.basis
-        if problem.n * problem.carrier.size > MOST_DESCRIBED:
-            return None
+        basis = law.basis
 
         def bits() -> float:
             from nets.description import two_part_code
@@ -211,16 +202,13 @@ class Reader:
     def _circuit(self, network: Network) -> dict[str, str | float]:
         """The network's logits on held-out cells as cosines of its law's combination: see nets/circuit.py."""
         from nets.circuit import read_circuit
-        from nets.groups import GroupReading
         from nets.law import held_out_sample
-        from synth.products import ProductLaw
 
-        if self.reading is None or isinstance(self.reading, GroupReading):
-            return {}
-        if isinstance(self.reading.law, ProductLaw):
-            return {"circuit": "none: cosines of several combinations at once are not looked for"}
+        law = self.reading.law.cyclic if self.reading is not None else None
+        if law is None or self.reading is None:
+            return {"circuit": "none: no cosines of laws of other groups than one cyclic one"}
         cells = held_out_sample(self.held_out, self.problem.carrier.size)
-        found = read_circuit(self.reading.law, cells, network.logits(cells))
+        found = read_circuit(law, cells, network.logits(cells))
         return {
             "circuit": str(found.circuit.expression(self._program_of(self.reading))),
             "circuit_claimed": "yes" if found.claimed else "no: " + " and ".join(found.failed),
@@ -312,11 +300,10 @@ class Reader:
             "key_energy": found.key_energy,
             "random_energy": found.random_energy,
         }
-        if found.disturbed is not None:  # by the network's own answers: a method knows no others
+        if found.disturbed:  # by the law's answers: a method knows no others
             cells = held_out_sample(self.held_out, self.problem.carrier.size)
-            before = point.network.predict(cells)
-            notes["disturbed_same"] = float((found.disturbed.predict(cells) == before).mean())
-            notes["disturbed_times"] = found.times
+            wanted = self.reading.law.predict(cells)
+            notes["disturbed_accuracy"] = float(np.mean([x.predict(cells) == wanted for x in found.disturbed]))
         return _Tied(evidence, notes)
 
     def _group_ties(self, point: Checkpoint, reading: GroupReading, agreement: float) -> _Tied:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from nets.models import Network, tokens
+from nets.models import Network, computes_as, tokens
 from nets.transformer import Transformer
 from synth.carrier import IntArray
 
@@ -37,7 +37,7 @@ def attended(network: Network, cells: IntArray) -> Attended:
         ValueError: no transformer of this package.
     """
     shape, weights = network.architecture, network.weights
-    if not isinstance(shape, Transformer):
+    if not computes_as(shape, Transformer):
         raise ValueError(f"attended: wants a transformer, got {shape.name}")
     with torch.no_grad():
         inputs = tokens(cells, network.device)

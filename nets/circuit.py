@@ -11,6 +11,7 @@ amplitudes, and what depends on one input alone is taken off for all three.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import pi
@@ -20,8 +21,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nets.claims import Claim, Seen, failed_in, parts
-from nets.faithful import KEY_SHARE
 from nets.front import Point, circuit_bits, front, weights
+from nets.keys import key_frequencies
 from nets.models import FloatArray
 from synth.carrier import IntArray
 from synth.laws import Law
@@ -126,14 +127,14 @@ class CircuitReading:
         return not self.failed
 
 
-def read_circuit(law: Law, cells: IntArray, logits: FloatArray, share: float = KEY_SHARE) -> CircuitReading:
+def read_circuit(law: Law, cells: IntArray, logits: FloatArray, keys: Sequence[int] | None = None) -> CircuitReading:
     """The circuit in logits of shape (N, m) at ``cells`` of shape (N, arity).
 
     Cells with a zero factor (discrete-log basis) belong to no cosine and are left out, as is the logit of 0 there.
 
     Args:
         law: read from the same network.
-        share: of the profile's energy, that the key frequencies must carry: the fewest that do are the circuit's.
+        keys: the circuit's frequencies; None for the key frequencies of these logits (nets/keys.py).
 
     Raises:
         ValueError: no cell to which the law gives a class.
@@ -152,13 +153,12 @@ def read_circuit(law: Law, cells: IntArray, logits: FloatArray, share: float = K
     weight = weights(law.order)
     energy = (np.abs(spectrum[1:]) ** 2) * weight
     ranked = np.argsort(-energy, kind="stable") + 1
-    needed = int(np.searchsorted(np.cumsum(energy[ranked - 1]), share * energy.sum()) + 1)
-    keys = ranked[: min(needed, len(ranked))]
+    key = ranked[np.isin(ranked, key_frequencies(law, cells, logits) if keys is None else list(keys))]
     circuit = Circuit(
         law,
-        tuple(int(k) for k in keys),
-        tuple(float(x) for x in np.abs(spectrum[keys]) * weight[keys - 1] / law.order),
-        tuple(float(x) for x in -np.angle(spectrum[keys])),
+        tuple(int(k) for k in key),
+        tuple(float(x) for x in np.abs(spectrum[key]) * weight[key - 1] / law.order),
+        tuple(float(x) for x in -np.angle(spectrum[key])),
     )
     peak = np.full(law.order, -1 / law.order)
     peak[0] += 1
@@ -168,29 +168,29 @@ def read_circuit(law: Law, cells: IntArray, logits: FloatArray, share: float = K
             seen.explained(function), apart.explained(function), seen.worst(function), apart.worst(function), parameters
         )
 
-    def cosines(count: int) -> Array:
+    def cosines(chosen: IntArray) -> Array:
         kept = np.zeros_like(spectrum)
-        kept[ranked[:count]] = spectrum[ranked[:count]]
+        kept[chosen] = spectrum[chosen]
         return np.fft.irfft(kept, n=law.order)
 
     def highest(count: int) -> tuple[Array, int]:
         """The peaks that take as many numbers as ``count`` cosines, and how many they do take."""
         # A peak is two numbers, its place and its height, and the delta's place is known; all heights need no places.
-        several = (3 * count + 1) // 2 if 3 * count < law.order - 1 else law.order
+        several = max(1, (3 * count + 1) // 2) if 3 * count < law.order - 1 else law.order
         chosen = np.argsort(-np.abs(means), kind="stable")[:several]
         heights = np.where(np.isin(np.arange(law.order), chosen), means, 0.0)
         return heights - heights.mean(), min(2 * len(chosen) - 1, law.order - 1)
 
     def claimable(count: int) -> bool:
         """Whether so many cosines beat both rivals, the cheaper measure first."""
-        one, other = cosines(count), highest(count)[0]
+        one, other = cosines(ranked[:count]), highest(count)[0]
         if apart.explained(one) <= max(delta.interaction, apart.explained(other)) + 1e-9:
             return False
         worst = apart.worst(one)
         return worst < delta.rest - 1e-9 and worst < apart.worst(other) - 1e-9
 
     delta = claim(peak * float(means @ peak) / float(peak @ peak), 1)
-    found, peaks = claim(cosines(len(keys)), 3 * len(keys)), claim(*highest(len(keys)))
+    found, peaks = claim(cosines(key), 3 * len(key)), claim(*highest(len(key)))
     return CircuitReading(
         circuit=circuit,
         claim=found,

@@ -20,7 +20,7 @@ import torch
 from scipy.special import gammaln
 
 from nets.fourier import characters, constants, frequencies
-from nets.models import ARCHITECTURES, FloatArray, Network
+from nets.models import ARCHITECTURES, FloatArray, Network, computes_as
 from nets.relu import Relu
 from synth.carrier import IntArray, Residues
 from synth.integers import delta_bits
@@ -126,7 +126,7 @@ def folded(network: Network) -> Network:
     The shared table of a ReLU network acts through E M alone: it is written as that product and the identity.
     """
     shape = network.architecture
-    if not isinstance(shape, Relu) or shape.separate:
+    if not computes_as(shape, Relu) or shape.separate:
         return network
     table, eye = network.weights["E"] @ network.weights["M"], torch.eye(shape.h, device=network.device)
     return Network(replace(shape, d=shape.h), {**network.weights, "E": table, "M": eye})

@@ -8,6 +8,7 @@ short for it. The waves of the trivial character tell orbits apart, and belong t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -69,7 +70,7 @@ class Dual:
         alone = np.eye(len(residues))[np.flatnonzero(residues < 0)]
         return np.concatenate([np.unique(orbit[orbit >= 0]) == orbit[:, None], alone.T], axis=1).astype(np.float64)
 
-    def waves(self, residues: IntArray, keys: list[int]) -> Matrix:
+    def waves(self, residues: IntArray, keys: Sequence[int]) -> Matrix:
         """The keys' (by index) cosines and sines on each orbit that they are waves of, shape (n, columns)."""
         columns = [self._waves[k][residues] * (residues >= 0)[:, None] for k in keys]
         return np.concatenate([np.zeros((len(residues), 0)), *columns], axis=1)

@@ -13,15 +13,14 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from nets.description import lookup_bits, two_part_code
-from nets.faithful import filtered, profile
+from nets.faithful import DRAWS, disturbed, filtered, random_others
 from nets.keys import elsewhere, key_frequencies, key_waves
 from nets.law import MOST_SCORES, held_out_sample, read_law, unmirrored
 from nets.models import FloatArray, Network
 from nets.neurons import effective_rank, gini, participation, token_power, tuning, units
-from nets.sides import Side
+from nets.profile import profile
 from synth.carrier import IntArray
 from synth.laws import Law
 
@@ -29,7 +28,6 @@ Matrix = npt.NDArray[np.float64]
 Scores: TypeAlias = npt.NDArray[np.floating[Any]]
 TUNED = 0.85  # of a unit's energy on one frequency, from which on it counts as tuned to it (Nanda et al. 2023)
 MOST_CODED = 1 << 24  # logits of all examples, up to which a code is looked for: it takes some 15 forward passes
-DRAWS = 3  # of noise, that the control of equal energy is averaged over
 
 
 @dataclass(frozen=True)
@@ -124,7 +122,7 @@ class Scene:
         if self.law is None or not len(self.held_out):
             return self
         cells, _ = self.held_out_seen
-        found = key_frequencies(self.law, cells, network.logits(cells), np.random.default_rng(0))
+        found = key_frequencies(self.law, cells, network.logits(cells))
         return replace(self, keys=tuple(found))
 
     @cached_property
@@ -282,36 +280,13 @@ def _without_weights(network: Network, scene: Scene, law: Law, power: Matrix, se
         "removed_accuracy": accuracy(removed, labels),
         "removed_elsewhere": elsewhere(law, cells, removed.argmax(axis=1)),
     }
-    energy = dict(enumerate(power.tolist(), start=1))
-    wanted = sum(energy[k] for k in keys)
-    others = [k for k in energy if k not in keys]
-    chosen: list[int] = []
-    for k in rng.permutation(others)[: min(len(keys), len(others) - 1)].tolist():  # all would be ``kept`` again
-        if sum(energy[x] for x in chosen) >= wanted:
-            break
-        chosen.append(int(k))
+    energy: dict[int, float] = dict(enumerate(power.tolist(), start=1))
+    chosen, wanted = random_others(energy, keys, rng), sum(energy[k] for k in keys)
     if chosen:
         found["removed_random_accuracy"] = accuracy(without(chosen), labels)
         found["removed_random_energy"] = sum(energy[k] for k in chosen) / max(wanted, 1e-30)
-    noisy = [x.logits(cells) for _ in range(DRAWS) if (x := _disturbed(network, law, keys, rng)) is not None]
+    noisy = [x.logits(cells) for _ in range(DRAWS) if (x := disturbed(network, law, keys, rng)) is not None]
     if noisy:
         found["disturbed_loss"] = float(np.mean([loss(x, labels) for x in noisy]))
         found["disturbed_accuracy"] = float(np.mean([accuracy(x, labels) for x in noisy]))
     return found
-
-
-def _disturbed(network: Network, law: Law, keys: list[int], rng: np.random.Generator) -> Network | None:
-    """With noise at the other frequencies of each table, of the energy that the keys hold there; None without others.
-
-    What a network loses by that depends on how many key frequencies it has, and on how wide its tables are. The noise
-    of a table of width d turns each of K equal waves of a token by some sqrt(K / d) radians, and two tokens' by
-    sqrt(2 K / d). Thirteen waves outvote .3 radians each; three waves of a table of width 64 cannot.
-    """
-    changed: dict[str, torch.Tensor] = {}
-    for name, readers in network.architecture.tables():
-        table = network.weights[name]
-        rows = Side.of_tokens(law, readers).disturb(table.detach().cpu().double().numpy(), keys, rng)
-        if rows is None:
-            return None
-        changed[name] = torch.from_numpy(rows).to(table)
-    return network.with_weights(changed)

@@ -6,66 +6,25 @@ it). These measures say how much of the network's own logits and weights the law
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from nets.dual import Dual
 from nets.fourier import Matrix, characters, constants, frequencies, projector, projectors
+from nets.keys import key_frequencies
 from nets.law import held_out_sample
-from nets.models import FloatArray, Network
+from nets.models import Network
+from nets.profile import profile
 from synth.carrier import IntArray
 from synth.laws import Law
 from synth.products import ProductLaw, joined
 
-KEY_SHARE = 0.95  # key frequencies: the fewest, by energy, that carry this share of the logits' profile
-
-
-@dataclass(frozen=True, eq=False)
-class Profile:
-    """The mean logits as a function of the law's combination.
-
-    Attributes:
-        classes: shape (order,): the mean logit of the class that is s above f(a) + g(b), over cells with a class.
-        explained: share of the variance of the centred logits that functions of the combination explain.
-    """
-
-    classes: npt.NDArray[np.float64]
-    explained: float
-
-    def keys(self, share: float = KEY_SHARE) -> list[int]:
-        """The fewest frequencies that carry ``share`` of the profile's energy, strongest first."""
-        order = len(self.classes)
-        energy = np.abs(np.fft.rfft(self.classes)[1:]) ** 2
-        energy[: (order - 1) // 2] *= 2  # every frequency but q/2 has a conjugate
-        ranked = np.argsort(-energy, kind="stable")
-        needed = int(np.searchsorted(np.cumsum(energy[ranked]), share * energy.sum()) + 1)
-        return [int(k) + 1 for k in ranked[: min(needed, len(ranked))]]
-
-
-def profile(law: Law, cells: IntArray, logits: FloatArray) -> Profile:
-    """Centred logits at ``cells`` (N, arity), shape (N, m), against the law's combination.
-
-    Logits are centred cell by cell. Cells whose combination has a class are averaged after a shift by it; in the
-    discrete-log basis the logit of 0 is averaged beside them, and cells with a zero factor by themselves.
-    """
-    centred = logits - logits.mean(axis=1, keepdims=True, dtype=np.float64)
-    entries = np.stack([table[cells[:, j]] for j, table in enumerate(law.tables)])
-    usual = (entries >= 0).all(axis=0)
-    total = entries[:, usual].sum(axis=0) % law.order
-    doubled = np.concatenate([centred[usual][:, law.decode]] * 2, axis=1)
-    shifted = np.lib.stride_tricks.sliding_window_view(doubled, law.order, axis=1)[np.arange(len(total)), total]
-    classes = shifted.mean(axis=0) if len(total) else np.zeros(law.order)
-    explained = len(total) * float((classes**2).sum())
-    others = np.setdiff1d(np.arange(logits.shape[1]), law.decode)
-    if len(others) and len(total):
-        explained += len(total) * float((centred[usual][:, others].mean(axis=0) ** 2).sum())
-    if not usual.all():
-        explained += int((~usual).sum()) * float((centred[~usual].mean(axis=0) ** 2).sum())
-    return Profile(classes, explained / max(float((centred**2).sum()), 1e-30))
+KEY_SHARE = 0.95  # key irreps: the fewest that carry this share of what a group's law explains
+PRODUCT_SHARE = 0.99  # of its profile's energy, that a product law's keys carry
+DRAWS = 3  # of noise, that the control of equal energy is averaged over
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,18 +33,14 @@ class Ties:
 
     Attributes:
         variance_explained: of the centred held-out logits, by functions of the law's combination.
-        keys: the key frequencies, strongest first; of a product law by their index among ``Dual.keys``.
+        keys: the key frequencies, strongest first (nets/keys.py); of a product law by their index among ``Dual.keys``,
+            the fewest that carry ``PRODUCT_SHARE`` of its profile's energy.
         names: the key frequencies as text.
         key_energy: their share of the energy of the tables of weights per token, the constants apart.
         keep_only, remove_only: the network with only the key frequencies kept in those tables, and with them removed.
-        remove_random: with random other frequencies removed, as many as there are keys, or fewer where those hold as
-            much energy; None where no more others are left than that, and removing them would be ``keep_only`` again.
-        random_energy: the energy that ``remove_random`` removed over that of the keys; below 1 where the other
-            frequencies hold less. 0 where it is None.
-        disturbed: with random other frequencies, as many as there are keys or all that are left, taken off more than
-            once: so often that the change has the energy that the keys have. Equal energy, where the others hold too
-            little of it to be removed; None where they hold none.
-        times: how often.
+        remove_random: with random others removed (``random_others``); None where there are not two others.
+        random_energy: the energy that ``remove_random`` removed over that of the keys; 0 where it is None.
+        disturbed: the control of equal energy, ``DRAWS`` times (``disturbed``); none where there are no others.
     """
 
     variance_explained: float
@@ -96,46 +51,36 @@ class Ties:
     remove_only: Network
     remove_random: Network | None
     random_energy: float
-    disturbed: Network | None
-    times: float
+    disturbed: list[Network]
 
 
 def ties(network: Network, law: Law | ProductLaw, held_out: IntArray, rng: np.random.Generator) -> Ties:
     """Measure a law against the network's held-out logits and against its weights.
 
     Constants (the mean row of a table, and rows of tokens to which the law gives no class) belong to no frequency: they
-    stay in all three filtered networks.
+    stay in all filtered networks.
 
     Args:
         network: any whose architecture has tables of weights per token.
         law: read from it.
         held_out: cells that are not among the examples, shape (N, arity), N at least 1.
-        rng: chooses the random frequencies.
+        rng: chooses the random frequencies, and the noise.
     """
     cells = held_out_sample(held_out, law.carrier.modulus)
+    logits = network.logits(cells)
     if isinstance(law, ProductLaw):
         spectrum = Dual(law)
-        means, explained = spectrum.profile(cells, network.logits(cells))
-        keys = spectrum.strongest(means, KEY_SHARE)
+        means, explained = spectrum.profile(cells, logits)
+        keys = spectrum.strongest(means, PRODUCT_SHARE)
         names = [spectrum.name(k) for k in keys]
     else:
         spectrum = law
-        seen = profile(law, cells, network.logits(cells))
-        explained, keys = seen.explained, seen.keys()
+        explained, keys = profile(law, cells, logits).explained, key_frequencies(law, cells, logits)
         names = [str(k) for k in keys]
     energy = _energies(network, spectrum)
-    wanted = sum(energy[k] for k in keys)
-    others = [k for k in energy if k not in keys]
-    chosen: list[int] = []
-    for k in rng.permutation(others).tolist():
-        if sum(energy[x] for x in chosen) >= wanted or len(chosen) == len(keys):
-            break
-        chosen.append(k)
-    control = len(chosen) < len(others)
-    disturbing = rng.permutation(others)[: len(keys)].tolist()
-    held = sum(energy[k] for k in disturbing)
-    times = (wanted / held) ** 0.5 if held > 1e-9 * wanted else 0.0
-    total = sum(energy.values())
+    chosen = random_others(energy, keys, rng)
+    noisy = [x for _ in range(DRAWS) if (x := disturbed(network, spectrum, keys, rng)) is not None]
+    wanted, total = sum(energy[k] for k in keys), sum(energy.values())
     return Ties(
         variance_explained=explained,
         keys=keys,
@@ -143,26 +88,66 @@ def ties(network: Network, law: Law | ProductLaw, held_out: IntArray, rng: np.ra
         key_energy=wanted / max(total, 1e-30),
         keep_only=filtered(network, spectrum, keys, keep=True),
         remove_only=filtered(network, spectrum, keys, keep=False),
-        remove_random=filtered(network, spectrum, chosen, keep=False) if control else None,
-        random_energy=sum(energy[k] for k in chosen) / max(wanted, 1e-30) if control else 0.0,
-        disturbed=filtered(network, spectrum, disturbing, keep=False, times=times) if times else None,
-        times=times,
+        remove_random=filtered(network, spectrum, chosen, keep=False) if chosen else None,
+        random_energy=sum(energy[k] for k in chosen) / max(wanted, 1e-30),
+        disturbed=noisy,
     )
 
 
-def filtered(network: Network, law: Law | Dual, keys: list[int], *, keep: bool, times: float = 1.0) -> Network:
-    """The network with the law's characters of these frequencies kept alone in its tables, or taken off ``times``."""
+def random_others(energy: Mapping[int, float], keys: Sequence[int], rng: np.random.Generator) -> list[int]:
+    """As many of the other frequencies at random as there are keys, or fewer where those hold as much energy.
+
+    At least one is left, for removing all would be keeping the keys alone once more; so there may be none to choose.
+
+    Args:
+        energy: of every frequency, in the weights per token.
+    """
+    wanted = sum(energy[k] for k in keys)
+    others = [k for k in energy if k not in keys]
+    chosen: list[int] = []
+    for k in rng.permutation(others)[: max(0, min(len(keys), len(others) - 1))].tolist():
+        if sum(energy[x] for x in chosen) >= wanted:
+            break
+        chosen.append(int(k))
+    return chosen
+
+
+def disturbed(network: Network, law: Law | Dual, keys: Sequence[int], rng: np.random.Generator) -> Network | None:
+    """With Gaussian noise at the other frequencies of each table, of the energy that the keys hold there; None without
+    others. Others of the keys' energy can't be removed where they hold less of it.
+
+    What a network loses by that depends on how many key frequencies it has, and on how wide its tables are. The noise
+    of a table of width d turns each of K equal waves of a token by some sqrt(K / d) radians, and two tokens' by
+    sqrt(2 K / d). Thirteen waves outvote .3 radians each; three waves of a table of width 64 cannot.
+    """
     changed: dict[str, torch.Tensor] = {}
     for name, readers in network.architecture.tables():
         table = network.weights[name]
         rows = table.detach().cpu().double().numpy()
         still, waves = projectors(*_directions(law, readers, keys))
-        rows = (still + waves) @ rows if keep else rows - times * (waves @ rows)
+        noise = rng.normal(size=rows.shape)
+        noise -= (still + waves) @ noise
+        size = float((noise**2).sum())
+        if size < 1e-9 * noise.size:
+            return None
+        noise *= (float(((waves @ rows) ** 2).sum()) / size) ** 0.5
+        changed[name] = torch.from_numpy(rows + noise).to(table)
+    return network.with_weights(changed)
+
+
+def filtered(network: Network, law: Law | Dual, keys: Sequence[int], *, keep: bool) -> Network:
+    """The network with the law's characters of these frequencies kept alone in its tables, or taken out of them."""
+    changed: dict[str, torch.Tensor] = {}
+    for name, readers in network.architecture.tables():
+        table = network.weights[name]
+        rows = table.detach().cpu().double().numpy()
+        still, waves = projectors(*_directions(law, readers, keys))
+        rows = (still + waves) @ rows if keep else rows - waves @ rows
         changed[name] = torch.from_numpy(rows).to(table)
     return network.with_weights(changed)
 
 
-def _directions(law: Law | Dual, readers: Sequence[int], keys: list[int]) -> tuple[Matrix, Matrix]:
+def _directions(law: Law | Dual, readers: Sequence[int], keys: Sequence[int]) -> tuple[Matrix, Matrix]:
     """The constants and the keys' waves of the readers' tables, as columns of functions of a token."""
     if isinstance(law, Dual):
         tables = [joined(law.law)[j] for j in readers]

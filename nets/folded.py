@@ -15,7 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from nets.models import Architecture, Network, Weights
+from nets.models import Architecture, Network, Weights, computes_as
 from nets.transformer import Transformer
 
 Matrix = npt.NDArray[np.float64]
@@ -94,7 +94,7 @@ def fold(network: Network) -> Fold:
         ValueError: no transformer of this package.
     """
     shape = network.architecture
-    if not isinstance(shape, Transformer):
+    if not computes_as(shape, Transformer):
         raise ValueError(f"fold: wants a transformer, got {shape.name}")
     weights = {name: x.detach().cpu().double().numpy() for name, x in network.weights.items()}
     heads, width = shape.heads, shape.d // shape.heads

@@ -27,7 +27,7 @@ from scipy.sparse import csr_matrix
 
 from nets.bilinear import Bilinear
 from nets.folded import fold
-from nets.models import Network
+from nets.models import Network, computes_as
 from nets.quadratic import Quadratic
 from nets.relu import Relu
 from nets.transformer import Transformer
@@ -65,7 +65,7 @@ class FrugalCertificate:
     @property
     def saves(self) -> float:
         """How many times as many operations evaluating every cell takes."""
-        return self.evaluating / max(self.operations, 1.0)
+        return float(self.evaluating / max(self.operations, 1.0))
 
 
 def certify_frugally(network: Network, law: Law, cells: IntArray) -> FrugalCertificate:
@@ -77,13 +77,26 @@ def certify_frugally(network: Network, law: Law, cells: IntArray) -> FrugalCerti
         cells: shape (N, arity), N at least 1; the whole domain.
 
     Raises:
-        ValueError: no cells.
+        ValueError: no cells, or a law or cells of another carrier or number of inputs than the network's.
     """
+    kind = network.architecture
     if not len(cells):
         raise ValueError("certify_frugally: needs some cells, got none")
+    if (law.carrier.modulus, law.arity) != (kind.size, kind.arity):
+        raise ValueError(
+            f"certify_frugally: wants a law of {kind.arity} inputs of {kind.size} elements, as the network, "
+            f"got one of {law.arity} of {law.carrier.modulus}"
+        )
+    if cells.shape[1] != kind.arity or not 0 <= int(cells.min()) <= int(cells.max()) < kind.size:
+        raise ValueError(
+            f"certify_frugally: wants cells of {kind.arity} elements in 0..{kind.size - 1}, got {cells.shape[1]} in "
+            f"{int(cells.min())}..{int(cells.max())}"
+        )
     answers = law.predict(cells)
     if (answers < 0).any():
         return _none(len(cells), "the law leaves cells open")
+    if not all(bool(x.isfinite().all()) for x in network.weights.values()):
+        return _none(len(cells), "weights that are no finite numbers")
     heard = _heard(network, cells)
     if isinstance(heard, str):
         return _none(len(cells), heard)
@@ -99,7 +112,7 @@ def certify_frugally(network: Network, law: Law, cells: IntArray) -> FrugalCerti
     operations = heard.operations
     if usual.any():
         total = entries[:, usual].sum(axis=0) % law.order
-        most = OF_MIXED if isinstance(network.architecture, Transformer) else STRONGEST
+        most = OF_MIXED if computes_as(kind, Transformer) else STRONGEST
         strong = _strongest(spectrum, most)
         margins[usual], spent = _bounded(heard.activity[usual], cells[usual], total, read, strong, law)
         operations += spent
@@ -192,26 +205,26 @@ class _Heard:
 def _heard(network: Network, cells: IntArray) -> _Heard | str:
     """The units, or why they are not known."""
     kind = network.architecture
-    if type(kind) is Transformer:
+    if computes_as(kind, Transformer):
         return _through_attention(network, cells)
-    if type(kind) not in (Bilinear, Quadratic, Relu):  # what a subclass makes of its units is its own
+    if not computes_as(kind, Bilinear, Quadratic, Relu):
         return f"the hidden units of {kind.name} are not known"
     weights = {name: x.detach().cpu().double().numpy() for name, x in network.weights.items()}
     names = [next(name for name, readers in kind.tables() if j in readers) for j in range(kind.arity)]
     tables = [weights[name] for name in names]
     sizes = [np.abs(x) for x in tables]
     before = 0.0
-    if isinstance(kind, Relu) and not kind.separate:
+    if computes_as(kind, Relu) and not kind.separate:
         sizes = [x @ np.abs(weights["M"]) for x in sizes]
         tables = [x @ weights["M"] for x in tables]
         before = 2.0 * weights["E"].size * weights["M"].shape[1]
-    if isinstance(kind, Bilinear) and kind.shared:
+    if computes_as(kind, Bilinear) and kind.shared:
         sizes = [x + kind.shared * np.abs(weights[f"u{j}"]) for j, x in enumerate(sizes)]
         tables = [x + kind.shared * weights[f"u{j}"] for j, x in enumerate(tables)]
     rows, reach = [x[cells[:, j]] for j, x in enumerate(tables)], [x.max(axis=0) for x in sizes]
-    if isinstance(kind, Bilinear):
+    if computes_as(kind, Bilinear):
         activity, magnitude = np.prod(rows, axis=0), np.prod(reach, axis=0)
-    elif isinstance(kind, Quadratic):
+    elif computes_as(kind, Quadratic):
         activity, magnitude = np.sum(rows, axis=0) ** 2, np.sum(reach, axis=0) ** 2
     else:
         activity = np.maximum(np.sum(rows, axis=0) + weights["b"], 0)

@@ -21,6 +21,7 @@ from synth.carrier import Group, IntArray
 from synth.chance import fits
 from synth.draws import permutation
 from synth.language import Language
+from synth.laws import Law
 from synth.program import Program
 
 Array = npt.NDArray[np.float64]
@@ -100,6 +101,11 @@ class GroupLaw:
     def predict(self, inputs: IntArray) -> IntArray:
         """The outputs, shape (n,), for inputs of shape (n, 2)."""
         return self.group.table[self.f[inputs[:, 0]], self.g[inputs[:, 1]]]
+
+    @property
+    def cyclic(self) -> Law | None:
+        """None: no sum in one cyclic group."""
+        return None
 
     @property
     def bits(self) -> float:

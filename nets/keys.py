@@ -7,12 +7,10 @@ other. What other combinations hold is therefore the noise that a frequency of t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
-from nets.faithful import profile
 from nets.models import FloatArray
 from nets.sides import classes_of
 from synth.carrier import IntArray
@@ -25,26 +23,48 @@ ROUNDING = 1e-6  # of the strongest frequency's energy, below which there is not
 SHARE = 0.999  # of the energy, that keys carry where there are no other combinations
 
 
-def key_frequencies(law: Law, cells: IntArray, logits: FloatArray, rng: np.random.Generator) -> list[int]:
+def key_frequencies(law: Law, cells: IntArray, logits: FloatArray) -> list[int]:
     """The frequencies of the law's combination that stand above the noise of the logits, strongest first.
 
     The energy of a frequency is that of its wave in the mean logits as a function of the combination (``profile``). The
     noise floor is what the strongest frequency holds, in the same sense, of random other combinations
-    u f(a) + v g(b): the largest such energy but for the tenth part of the combinations where it is larger still.
+    u f(a) + v g(b): the largest such energy but for the tenth part of the combinations where it is larger still. Waves
+    that another combination shares with the law's (of order / 2 all do) are none of its noise. Combinations are drawn
+    by a fixed generator: the same logits have the same keys.
 
     Args:
         cells, logits: shapes (N, arity) and (N, m), N at least 1, held out.
-        rng: draws the other combinations.
+
+    Returns:
+        As many as there are above the floor, none where the logits don't follow the law. Where there is no other
+        combination (one input, or a law modulo 2), the fewest that carry ``SHARE`` of the energy.
     """
-    seen = profile(law, cells, logits)
-    own = _energies(seen.classes)
-    others = other_combinations(law, rng, OTHERS)
-    if not others or not own.any():
-        return seen.keys(SHARE) if own.any() else []
-    loudest = [_energies(profile(_along(law, x), cells, logits).classes).max() for x in others]
-    floor = max(float(np.quantile(loudest, NOISIEST)), ROUNDING * float(own.max()))
+    entries = np.stack([table[cells[:, j]] for j, table in enumerate(law.tables)])
+    usual = (entries >= 0).all(axis=0)
+    spectrum = np.fft.rfft(logits[usual][:, law.decode].astype(np.float64), axis=1)[:, 1:]
+    k = np.arange(1, law.order // 2 + 1)
+    turns = np.exp(2j * np.pi / law.order * (np.outer(np.arange(law.order), k) % law.order))
+    weight = np.where(2 * k == law.order, 1.0, 2.0)  # every frequency but order / 2 has a conjugate
+
+    def energies(coefficients: IntArray) -> Matrix:
+        total = coefficients @ entries[:, usual] % law.order
+        return weight * np.abs((spectrum * turns[total]).sum(axis=0)) ** 2
+
+    own = energies(np.ones(law.arity, dtype=np.int64))
     ranked = np.argsort(-own, kind="stable")
-    return [int(k) + 1 for k in ranked if own[k] > floor]
+    if not own.any():
+        return []
+    others = other_combinations(law, np.random.default_rng(0), OTHERS)
+    if not others:
+        return [int(x) for x in k[ranked[: int(np.searchsorted(np.cumsum(own[ranked]), SHARE * own.sum())) + 1]]]
+    loudest = [float((energies(x) * _apart(x, k, law.order)).max()) for x in others]
+    floor = max(float(np.quantile(loudest, NOISIEST)), ROUNDING * float(own.max()))
+    return [int(k[i]) for i in ranked if own[i] > floor]
+
+
+def _apart(coefficients: IntArray, k: IntArray, order: int) -> npt.NDArray[np.bool_]:
+    """Of which frequencies the combination's wave is none of the law's own, whose coefficients are all alike."""
+    return (np.outer(np.diff(coefficients), k) % order != 0).any(axis=0)
 
 
 def other_combinations(law: Law, rng: np.random.Generator, count: int) -> list[IntArray]:
@@ -89,16 +109,3 @@ def elsewhere(law: Law, cells: IntArray, answers: IntArray) -> float:
     usual = (entries >= 0).all(axis=0) & (given >= 0)
     off = (given - entries.sum(axis=0))[usual] % law.order
     return float(np.bincount(off, minlength=law.order)[1:].max() / len(cells))
-
-
-def _along(law: Law, coefficients: IntArray) -> Law:
-    """The law with its entries multiplied; tokens without a class stay so."""
-    tables = [np.where(x >= 0, x * u % law.order, x) for x, u in zip(law.tables, coefficients.tolist(), strict=True)]
-    return replace(law, tables=tuple(tables))
-
-
-def _energies(classes: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """By frequency from 1 on; every one but order / 2 has a conjugate."""
-    found = np.abs(np.fft.rfft(classes)[1:]) ** 2
-    found[: (len(classes) - 1) // 2] *= 2
-    return found

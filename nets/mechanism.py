@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from nets.models import Network, tokens
+from nets.models import Network, computes_as, tokens
 from nets.transformer import Transformer
 from synth.carrier import IntArray
 from synth.laws import Law
@@ -53,7 +53,7 @@ def mechanism(network: Network, law: Law, rng: np.random.Generator, triples: int
     mean = np.bincount(apart, right, minlength=law.order) / count
     spread = np.sqrt(np.bincount(apart, (right - mean[apart]) ** 2, minlength=law.order) / count)
     unattending = float("nan")
-    if "Q" in network.weights:
+    if computes_as(network.architecture, Transformer):
         flat = network.with_weights({"Q": torch.zeros_like(network.weights["Q"])})
         unattending = float((flat.predict(cells) == answers).mean())
     return Mechanism(
@@ -67,7 +67,7 @@ def _symmetricity(network: Network, elements: IntArray, rng: np.random.Generator
     tables = network.architecture.tables()
     names = [next(name for name, readers in tables if j in readers) for j in (0, 1)]
     # Rows of two tables can be compared where both are added to one residual stream.
-    if (names[0] != names[1] and not isinstance(network.architecture, Transformer)) or len(elements) < 2:
+    if (names[0] != names[1] and not computes_as(network.architecture, Transformer)) or len(elements) < 2:
         return float("nan")
     weights = {name: x.detach().cpu() for name, x in network.weights.items()}
     cosines: list[float] = []

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from importlib import import_module
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias, TypeGuard, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +30,7 @@ ARCHITECTURES: Mapping[str, str] = {
     "relu": "nets.relu:Relu",
     "transformer": "nets.transformer:Transformer",
 }
+FREE = ("start", "flops", "differentiate")  # what a subclass may have of its own, and compute the same function
 BLOCK = 1 << 15  # cells evaluated at once: 32 768 x (size + hidden) floats stay well under 100 MB
 
 
@@ -46,6 +47,13 @@ class Architecture(ABC):
     arities: ClassVar[range] = range(1, 5)
     routes: ClassVar[tuple[str, ...]] = ()
     """Weights that carry what tokens say from place to place; a recipe may train them at a pace of their own."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        # A built-in network's gradient is that of the function beside it: who changes that inherits autograd's.
+        super().__init_subclass__(**options)
+        written = next(x for x in cls.__mro__ if "differentiate" in vars(x))
+        if f"{written.__module__}:{written.__qualname__}" in ARCHITECTURES.values() and _changes(cls, written):
+            cls.differentiate = Architecture.differentiate
 
     def __post_init__(self) -> None:
         if self.arity not in self.arities:
@@ -92,6 +100,31 @@ class Architecture(ABC):
             return loss, hits
 
         return by_autograd
+
+
+Kind = TypeVar("Kind", bound=Architecture)
+
+
+def computes_as(architecture: Architecture, *kinds: type[Kind]) -> TypeGuard[Kind]:
+    """Whether the architecture is of one of these classes, or of a subclass that still computes the same function.
+
+    A subclass with a ``forward`` of its own, or with another of the methods that it may run through, has weights of the
+    same names that mean something else: only ``start``, ``flops`` and ``differentiate`` are its own to change.
+    """
+    return any(isinstance(architecture, kind) and not _changes(type(architecture), kind) for kind in kinds)
+
+
+def _changes(cls: type, base: type) -> bool:
+    """Whether a class comes to methods of ``base`` that are not the base's, ``FREE`` ones apart."""
+    before = cls.__mro__[: cls.__mro__.index(base)]
+    return any(
+        hasattr(base, name)
+        and name not in FREE
+        and not name.startswith("__")
+        and (callable(value) or isinstance(value, property | staticmethod | classmethod))
+        for x in before
+        for name, value in vars(x).items()
+    )
 
 
 def add_rows(table: Tensor, index: Tensor, values: Tensor) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 from nets.attention import attended, driven, moved
 from nets.bilinear import Bilinear
 from nets.fourier import characters, constants, frequencies
-from nets.models import FloatArray, Network, tokens
+from nets.models import FloatArray, Network, computes_as, tokens
 from nets.quadratic import Quadratic
 from nets.relu import Relu
 from nets.transformer import Transformer
@@ -69,21 +69,21 @@ class Units:
 
 
 def units(network: Network, cells: IntArray) -> Units | None:
-    """The hidden units at ``cells`` (n, arity), or None for an architecture of a user's own."""
+    """The hidden units at ``cells`` (n, arity), or None for an architecture that computes what no built-in one does."""
     shape, weights = network.architecture, network.weights
     with torch.no_grad():
-        if isinstance(shape, Transformer):
+        if computes_as(shape, Transformer):
             drive = driven(network, moved(network, attended(network, cells).mixed))
             return _units(drive, torch.relu(drive), weights["N"] @ weights["W"])
-        if not isinstance(shape, Bilinear | Quadratic | Relu):
+        if not computes_as(shape, Bilinear, Quadratic, Relu):
             return None
         inputs = tokens(cells, network.device)
         rows = [table[inputs[j]] for j, table in enumerate(_tables(network))]
-        if isinstance(shape, Bilinear):
+        if computes_as(shape, Bilinear):
             drive = torch.stack(rows).prod(0)
             return _units(drive, drive, weights["W"])
         drive = torch.stack(rows).sum(0)
-        if isinstance(shape, Quadratic):
+        if computes_as(shape, Quadratic):
             return _units(drive, drive.square(), weights["W"])
         drive = drive + weights["b"]
         return _units(drive, torch.relu(drive), weights["W"])
@@ -96,11 +96,11 @@ def activate(network: Network, drive: FloatArray) -> FloatArray:
         ValueError: an architecture whose units are not known.
     """
     shape = network.architecture
-    if isinstance(shape, Relu | Transformer):
+    if computes_as(shape, Relu, Transformer):
         return np.maximum(drive, 0)
-    if isinstance(shape, Quadratic):
+    if computes_as(shape, Quadratic):
         return drive**2
-    if isinstance(shape, Bilinear):
+    if computes_as(shape, Bilinear):
         return drive
     raise ValueError(f"activate: the hidden units of {shape.name} are not known")
 
@@ -113,9 +113,9 @@ def _tables(network: Network) -> list[Tensor]:
     """What each input feeds each unit with, by token: (size, h) for each input, of all but transformers."""
     shape, weights = network.architecture, network.weights
     tables = [weights[name] for name in _names(network)]
-    if isinstance(shape, Relu) and not shape.separate:
+    if computes_as(shape, Relu) and not shape.separate:
         return [table @ weights["M"] for table in tables]
-    if isinstance(shape, Bilinear) and shape.shared:
+    if computes_as(shape, Bilinear) and shape.shared:
         return [table + shape.shared * weights[f"u{j}"] for j, table in enumerate(tables)]
     return tables
 
@@ -163,7 +163,7 @@ def tuning(network: Network, law: Law, cells: IntArray, found: Units) -> Tuning:
         cells: shape (n, arity): where transformers are averaged; best the whole domain.
         found: the units at ``cells``.
     """
-    if isinstance(network.architecture, Transformer):
+    if computes_as(network.architecture, Transformer):
         drive = found.drive - found.drive.mean(axis=0, dtype=np.float64)
         tables = [_by_token(cells[:, j], drive, network.architecture.size) for j in range(law.arity)]
         left = drive - sum(table[cells[:, j]] for j, table in enumerate(tables))

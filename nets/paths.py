@@ -10,7 +10,7 @@ import torch
 
 from nets.attention import Attended, attended, driven, moved, read
 from nets.dynamics import accuracy, loss
-from nets.models import FloatArray, Network
+from nets.models import FloatArray, Network, computes_as
 from nets.neurons import units
 from nets.transformer import Transformer
 from synth.carrier import IntArray
@@ -48,7 +48,7 @@ def judged(logits: FloatArray, labels: IntArray) -> tuple[float, float]:
 
 def without_frequencies(network: Network, cells: IntArray) -> Iterator[Whole]:
     """Those of an architecture of this package; of a user's own none are known."""
-    if isinstance(network.architecture, Transformer):
+    if computes_as(network.architecture, Transformer):
         yield from _of_attention(network, cells)
     if units(network, cells[:1]) is None:
         return

@@ -30,9 +30,9 @@ import numpy as np
 import torch
 
 from nets.attention import attended, driven, moved, read
-from nets.faithful import profile
 from nets.fourier import frequencies
-from nets.models import FloatArray, Network
+from nets.keys import key_frequencies
+from nets.models import FloatArray, Network, computes_as
 from nets.neurons import Units, activate, tuning, units
 from nets.paths import Score, Whole, judged, without_frequencies
 from nets.sides import Side, Values, energy
@@ -101,7 +101,7 @@ def pieces(
     """
     logits = network.logits(cells)
     if keys is None:
-        keys = profile(law, cells, logits).keys()
+        keys = key_frequencies(law, cells, logits)
     score = partial(judged, labels=labels)
     for part in [*_tables(network, law, cells), *_attention_tables(network, law, cells), *_hidden(network, law, cells)]:
         numbers = part.values.size if part.kind in ("tokens", "classes") else part.values.shape[-1]
@@ -140,7 +140,7 @@ def _tables(network: Network, law: Law, cells: IntArray) -> Iterator[_Part]:
 
 def _attention_tables(network: Network, law: Law, cells: IntArray) -> Iterator[_Part]:
     """Tables as only the scores see them, or only what is moved."""
-    if not isinstance(network.architecture, Transformer):
+    if not computes_as(network.architecture, Transformer):
         return
     own = attended(network, cells)
     for name, readers in network.architecture.tables():
@@ -180,7 +180,7 @@ def _hidden(network: Network, law: Law, cells: IntArray) -> Iterator[_Part]:
 
 def _past(network: Network, cells: IntArray, readout: FloatArray) -> Callable[[FloatArray], FloatArray]:
     """Logits at the cells of the hidden units' activity there, all else as it is."""
-    if not isinstance(network.architecture, Transformer):
+    if not computes_as(network.architecture, Transformer):
         return lambda hidden: hidden @ readout
     with torch.no_grad():
         out = moved(network, attended(network, cells).mixed)

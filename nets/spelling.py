@@ -19,7 +19,7 @@ from scipy.linalg import helmert
 from nets.bilinear import Bilinear
 from nets.folded import Folded, fold
 from nets.fourier import characters, constants
-from nets.models import Network
+from nets.models import Network, computes_as
 from nets.neurons import units
 from nets.relu import Relu
 from nets.sides import classes_of
@@ -67,7 +67,7 @@ def spell(network: Network, law: Law, frequencies: Sequence[int]) -> Spelling | 
         return None
     if not all(_alike(law, readers[0], j) for _, readers in kind.tables() for j in readers):
         return None
-    return _of_heads(network, law, ks) if isinstance(kind, Transformer) else _of_tables(network, law, ks)
+    return _of_heads(network, law, ks) if computes_as(kind, Transformer) else _of_tables(network, law, ks)
 
 
 def orthonormal(columns: Matrix) -> Matrix:
@@ -109,9 +109,9 @@ def _of_tables(network: Network, law: Law, ks: tuple[int, ...]) -> Spelling:
     bases: dict[str, Matrix] = {}
     for name, readers in kind.tables():
         rows = weights[name]
-        if isinstance(kind, Relu) and not kind.separate:
+        if computes_as(kind, Relu) and not kind.separate:
             rows = rows @ weights["M"]
-        if isinstance(kind, Bilinear) and kind.shared:
+        if computes_as(kind, Bilinear) and kind.shared:
             rows = rows + kind.shared * weights[f"u{readers[0]}"]
         bases[name], still[name] = _of_tokens(law, readers[0], ks)
         heard[name] = (bases[name].T @ rows)[None]
@@ -119,16 +119,16 @@ def _of_tables(network: Network, law: Law, ks: tuple[int, ...]) -> Spelling:
     said = (answers.T @ _less_shared(weights["W"], law).T)[None]
     rest = {"b": weights["b"]} if "b" in weights else {}
     names = [next(x for x, readers in kind.tables() if j in readers) for j in range(kind.arity)]
-    made = replace(kind, separate=True) if isinstance(kind, Relu) else kind
+    made = replace(kind, separate=True) if computes_as(kind, Relu) else kind
 
     def make(given: Mapping[str, Matrix]) -> Network:
         tables = {name: bases[name] @ given[name][0] for name in heard}
         changed = {"W": (answers @ given["W"][0]).T, **{name: given[name] for name in rest}}
-        if isinstance(made, Relu):
+        if computes_as(made, Relu):
             changed |= {f"U{j}": tables[name] for j, name in enumerate(names)}
         else:
             changed |= tables
-        if isinstance(made, Bilinear):
+        if computes_as(made, Bilinear):
             changed |= {f"u{j}": np.zeros_like(weights[f"u{j}"]) for j in range(made.arity)}
         return Network(made, {name: _stored(x) for name, x in changed.items()})
 

@@ -16,8 +16,9 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
+from nets.bilinear import Bilinear
 from nets.fourier import characters
-from nets.models import Network
+from nets.models import Network, computes_as
 from nets.neurons import units
 from nets.sides import classes_of
 from synth.carrier import IntArray
@@ -193,8 +194,9 @@ def _hidden(network: Network, cells: IntArray) -> tuple[Array, Array, Array, tup
             f"waves: {network.architecture.name} has no hidden layer known to be a product, square or ReLU"
         )
     parts: tuple[Array, Array] | None = None
-    if network.architecture.name == "bilinear":
-        shared = float(getattr(network.architecture, "shared", 0.0))
+    kind = network.architecture
+    if computes_as(kind, Bilinear):
+        shared = kind.shared
         one, two = (_array(network.weights[f"U{i}"] + shared * network.weights[f"u{i}"]) for i in (0, 1))
         parts = one, two
     return found.drive.astype(np.float64), found.activity.astype(np.float64), found.readout.astype(np.float64), parts

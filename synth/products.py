@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from synth.carrier import IntArray, Residues
-from synth.laws import NO_ANSWER, UNKNOWN
+from synth.laws import NO_ANSWER, UNKNOWN, Law
 
 Operation = Literal["+", "*"]
 
@@ -122,6 +122,11 @@ class ProductLaw:
     @property
     def arity(self) -> int:
         return len(self.parts[0].tables)
+
+    @property
+    def cyclic(self) -> Law | None:
+        """None: no sum in one cyclic group."""
+        return None
 
     @property
     def basis(self) -> str:

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 from test_networks import candidates, problem_of
 
-from nets.faithful import filtered, profile
+from nets.faithful import filtered
 from nets.keys import key_frequencies
 from nets.law import read_law
 from nets.models import architecture
+from nets.profile import profile
 from nets.recipes import recipe, widths, worth
 from nets.train import train
 from synth.carrier import Residues
@@ -85,7 +86,7 @@ def test_a_sparse_transformer_at_p_113_stands_on_its_key_frequencies(say: Say) -
     assert isinstance(law, Law)
     rng = np.random.default_rng(0)
     logits = last.network.logits(cells)
-    keys = key_frequencies(law, cells, logits, rng)
+    keys = key_frequencies(law, cells, logits)
     others = rng.permutation(np.setdiff1d(np.arange(1, 57), keys))[: len(keys)].tolist()
 
     def accuracy(frequencies: list[int], *, keep: bool) -> float:

@@ -138,3 +138,17 @@ def test_what_proofs_for_less_save(p: int, say: Callable[[str], None]) -> None:
             f"{found.evaluated} of {found.cells} cells evaluated"
         )
         assert found.holds
+
+
+def test_laws_and_cells_of_another_network_are_told_and_so_are_weights_that_are_no_numbers() -> None:
+    network, law = fresh(architecture("relu", 13, 2), 0), Law.of(Residues(13), "additive", (np.arange(13),) * 2)
+    other = Law.of(Residues(7), "additive", (np.arange(7),) * 2)
+    with pytest.raises(ValueError, match="wants a law of 2 inputs of 13 elements, as the network, got one of 2 of 7"):
+        certify_frugally(network, other, grid(13))
+    with pytest.raises(ValueError, match=r"wants a law of 2 inputs .* got one of 3 of 13"):
+        certify_frugally(network, said(network, grid(13, 3)), grid(13))
+    with pytest.raises(ValueError, match=r"cells of 2 elements in 0\.\.12, got 2 in 0\.\.14"):
+        certify_frugally(network, law, grid(15))
+    broken = network.with_weights({"W": torch.full_like(network.weights["W"], float("nan"))})
+    found = certify_frugally(broken, law, grid(13))
+    assert (found.holds, found.cause) == (False, "weights that are no finite numbers")

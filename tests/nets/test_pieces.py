@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from nets.attention import attended, driven, moved, read
 from nets.faithful import filtered
+from nets.keys import key_frequencies
 from nets.models import Architecture, Network, Weights, architecture, fresh
 from nets.neurons import activate, units
 from nets.paths import judged, without_frequencies
@@ -173,11 +174,13 @@ def test_of_three_inputs_there_are_no_pairs() -> None:
     assert [x.name for x in found] == ["E", "W", "units"]
 
 
-def ablated(name: str) -> tuple[Network, dict[tuple[str, str], Ablation]]:
+def ablated(name: str, most: int | None = None) -> tuple[Network, dict[tuple[str, str], Ablation]]:
     given = data("a + b", 47, 0.7, 100)
     network, _ = trained(name, given, 100, "sparse")
     law = law_of("additive", 47)
-    return network, by_name(list(pieces(network, law, given.held_out, given.held_out_labels, np.random.default_rng(0))))
+    keys = key_frequencies(law, given.held_out, network.logits(given.held_out))[:most] if most else None
+    rng = np.random.default_rng(0)
+    return network, by_name(list(pieces(network, law, given.held_out, given.held_out_labels, rng, keys=keys)))
 
 
 def test_a_transformer_stands_on_its_key_frequencies_in_every_piece_that_carries_them() -> None:
@@ -197,7 +200,7 @@ def test_a_transformer_stands_on_its_key_frequencies_in_every_piece_that_carries
 
 @pytest.mark.parametrize("name", ["bilinear", "quadratic", "relu"])
 def test_networks_of_many_frequencies_lose_more_by_the_keys_than_by_their_energy(name: str) -> None:
-    network, found = ablated(name)
+    network, found = ablated(name, 18)  # of 23: without others there is nothing to disturb
     table = network.architecture.tables()[0][0]
     for piece in (table, "W", "hidden out", "units"):
         assert found[piece, "keep_keys"].accuracy > 0.9, piece

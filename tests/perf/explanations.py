@@ -5,7 +5,7 @@ half the network's margin / the same without what depends on one input alone), i
 claimed, and from how many frequencies on they could be; the times of law and circuit; then, with ``--pieces``, the
 held-out accuracy that each ablation of each piece leaves, and the share of its energy that was changed; with
 ``--coarse``, the certified description of the fewest bits of each kind; with ``--proofs``, margin over bound of the
-certificate by evaluating every cell, and what the ones for less save.
+certificate by evaluating every cell, and what the one for less saves.
 """
 
 from __future__ import annotations
@@ -62,7 +62,6 @@ def main(
     from nets.law import held_out_sample, read_law
     from nets.pieces import pieces as ablations
     from nets.waves import waves
-    from nets.wavewise import certify_by_waves
     from synth.carrier import Residues
     from synth.laws import Law
 
@@ -75,7 +74,6 @@ def main(
         left: dict[tuple[str, str], list[tuple[float, float]]] = defaultdict(list)
         bits: dict[str, list[float]] = defaultdict(list)
         proved: list[list[float]] = []
-        by_waves: list[str] = []
         phases: list[float] = []
         skipped = 0
         domain = np.zeros((0, 2), dtype=np.int64)
@@ -101,7 +99,6 @@ def main(
             if proofs:
                 found = certify(network, domain, table), certify_frugally(network, reading.law, domain)
                 proved.append([found[0].ratio * found[0].holds, found[1].saves * found[1].holds, found[1].evaluated])
-                by_waves.append(f"{certify_by_waves(network, reading.law).share:.2f}")
             if pieces:
                 labels = reading.law.predict(cells)
                 for piece in ablations(network, reading.law, cells, labels, np.random.default_rng(seed)):
@@ -127,8 +124,7 @@ def main(
             hold = sum(x > 0 for x in saves)
             print(
                 f"    certificate: margin / bound at least {min(ratio):.2g}; frugal: 1 / {median(saves):.1f} of the "
-                f"operations ({hold} of {len(saves)} hold, {median(evaluated):.0f} of {len(domain)} cells evaluated); "
-                f"by waves: {' '.join(by_waves)} of the margin taken"
+                f"operations ({hold} of {len(saves)} hold, {median(evaluated):.0f} of {len(domain)} cells evaluated)"
             )
         for piece in dict.fromkeys(x for x, _ in left):
             shown = []
