@@ -116,6 +116,7 @@ class Training:
                 predict=lambda: np.full(cells, common), work=self._reader.work,
                 notes={"cause": f"diverged: {point}"}, extraction_seconds=self._reader.seconds,
             ), True  # fmt: skip
+        point = _standing(point, self.problem)
         if self._decoder:
             candidate, ended = self._reader.decode(point)
         else:
@@ -125,6 +126,15 @@ class Training:
         network = self.network
         shape = {x.name: float(getattr(network, x.name)) for x in fields(network) if x.name not in ("size", "arity")}
         return replace(candidate, notes={**candidate.notes, **shape}), True
+
+
+def _standing(point: Checkpoint, problem: Problem) -> Checkpoint:
+    """The checkpoint with a network that has its logits by heart, where they are those of the whole domain."""
+    from nets.standing import Standing
+
+    if point.logits is None or len(point.logits) != len(problem.domain):
+        return point
+    return replace(point, network=Standing(point.network, problem.domain, point.logits))
 
 
 def side_by_side(trainings: Sequence[Training]) -> Generator[Mapping[int, Checkpoint | Diverged], None, None]:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nets.models import Architecture, Network, tokens
+from nets.models import Architecture, FloatArray, Network, tokens
 from nets.optimise import AdamW
 from nets.recipes import Recipe
 from synth.carrier import IntArray
@@ -42,6 +42,8 @@ class Checkpoint:
         changed: the share of the watched cells whose answer has changed since the checkpoint before; 1 at the first.
         final: whether training has ended.
         cause: why it ended, "" before: "settled" or "budget".
+        logits: the network's on the watched cells (every so many of them, ``LOOKED_AT`` at most), shape (k, size);
+            None without any. They stay as they are.
     """
 
     step: int
@@ -55,6 +57,7 @@ class Checkpoint:
     changed: float
     final: bool
     cause: str
+    logits: FloatArray | None = None
 
 
 def train(
@@ -161,9 +164,10 @@ class Course:
         step = before + self.at
         if not isfinite(loss):
             raise Diverged(f"{self._architecture.name}: the training loss is {loss} at step {step}")
-        answers = answers_of(network, self._cells) if self._cells is not None else None
-        if self._cells is not None and answers is None:
+        logits = sound_logits(network, self._cells) if self._cells is not None else None
+        if self._cells is not None and logits is None:
             raise Diverged(f"{self._architecture.name}: weights or logits are too large to compute with at step {step}")
+        answers = logits.argmax(axis=1) if logits is not None else None
         settled = rule is not None and rule.step(network, self.at, before, answers) and accuracy >= self._fitted
         spent = self.at == self._recipe.steps
         self.over = settled or (spent and attempt == self._attempts - 1)
@@ -173,7 +177,7 @@ class Course:
             self.attempt, self.at, self._settling = attempt + 1, 0, self._rule()
         cause = "settled" if settled else "budget" if self.over else ""
         return Checkpoint(
-            step, attempt, rate, loss, accuracy, self._flops * step, network, since, changed, self.over, cause
+            step, attempt, rate, loss, accuracy, self._flops * step, network, since, changed, self.over, cause, logits
         )
 
     def _rule(self) -> Settling | None:
@@ -190,13 +194,14 @@ def fairly(accuracy: float, loss: float, network: Network, inputs: Tensor, label
     return float((answers == labels).float().mean())
 
 
-def answers_of(network: Network, cells: IntArray) -> IntArray | None:
-    """The network's answers on the cells, shape (k,); None where a weight or a logit there is no number below
+def sound_logits(network: Network, cells: IntArray) -> FloatArray | None:
+    """The network's logits on the cells, shape (k, size); None where a weight or a logit there is no number below
     ``LARGEST``: the loss, which comes before a step's update and may be small, does not tell."""
     logits = network.logits(cells)
     sizes = [x.abs().amax() for x in network.weights.values() if x.numel()]
-    sound = bool((np.abs(logits) < LARGEST).all()) and (not sizes or bool((torch.stack(sizes) < LARGEST).all()))
-    return logits.argmax(axis=1) if sound else None
+    largest = max(float(logits.max(initial=0.0)), -float(logits.min(initial=0.0)))  # NaN if any is
+    sound = largest < LARGEST and (not sizes or bool((torch.stack(sizes) < LARGEST).all()))
+    return logits if sound else None
 
 
 class Settling:
