@@ -113,14 +113,15 @@ def read_logits(
     Where the others are too few to be read, all are, and a law is accepted only if the network itself gives its answer
     at many of the others: it then does more than remember.
     """
-    apart = unmirrored(cells, inputs) if symmetric(inputs, labels) is not False else np.ones(len(cells), dtype=np.bool_)
+    blind = symmetric(inputs, labels) is not False  # as far as the examples tell
+    apart = unmirrored(cells, inputs) if blind else np.ones(len(cells), dtype=np.bool_)
     examples = inputs, labels, noise
     if not apart.all() and _covers(cells[apart], cells):
         some = np.ones(int(apart.sum()), dtype=np.bool_)
-        found = _read(cells[apart], logits[apart], some, carrier, *examples, relabelled=relabelled)
+        found = _read(cells[apart], logits[apart], some, carrier, *examples, blind=blind, relabelled=relabelled)
         if found.accepted:
             return found
-    return _read(cells, logits, apart, carrier, *examples, relabelled=relabelled)
+    return _read(cells, logits, apart, carrier, *examples, blind=blind, relabelled=relabelled)
 
 
 def _read(
@@ -132,6 +133,7 @@ def _read(
     labels: IntArray,
     noise: float,
     *,
+    blind: bool,
     relabelled: bool,
 ) -> Reading:
     """The law at these cells, of which those ``apart``, shape (N,), must tell its answers from others."""
@@ -156,7 +158,7 @@ def _read(
         right = law.predict(inputs) == labels
         fit, leads = float(right.mean()) if len(labels) else 1.0, _leads(law, cells, answers)
         accepted = leads and fits(fit, len(labels), law.order, noise, law.freedom) and evenly(right, inputs, noise)
-        accepted = accepted and tells(law, cells[apart], logits[apart], inputs, labels) > TELLS
+        accepted = accepted and tells(law, cells[apart], logits[apart], inputs, labels, blind=blind) > TELLS
         if accepted and not apart.all():
             accepted = bool((law.predict(cells[apart]) == answers[apart]).mean() >= _GIVES)
         return Reading(law, shares, fit, float((law.predict(cells) == answers).mean()), leads, accepted)

@@ -19,7 +19,15 @@ TELLS = 5.0  # standard errors; networks with a law come to 25 and more, elimina
 _MOST_CELLS = 2000  # that are looked at, which is plenty
 
 
-def tells(law: Law | ProductLaw, cells: IntArray, scores: FloatArray, inputs: IntArray, labels: IntArray) -> float:
+def tells(
+    law: Law | ProductLaw,
+    cells: IntArray,
+    scores: FloatArray,
+    inputs: IntArray,
+    labels: IntArray,
+    *,
+    blind: bool = False,
+) -> float:
     """How many standard errors the law's answers are above the mean of others that the examples treat alike.
 
     Two answers of a cell are treated alike if the same of its inputs' elements have been seen to give them.
@@ -29,6 +37,8 @@ def tells(law: Law | ProductLaw, cells: IntArray, scores: FloatArray, inputs: In
         cells: held out, shape (N, arity).
         scores: shape (N, m).
         inputs, labels: the examples, shapes (n, arity) and (n,).
+        blind: whether the order of the inputs may be nothing to who gives the scores: it then knows what an element
+            has been seen to give at the other inputs, too.
 
     Returns:
         0 where fewer than two cells have such others.
@@ -39,11 +49,14 @@ def tells(law: Law | ProductLaw, cells: IntArray, scores: FloatArray, inputs: In
     answered = said >= 0
     cells, values, said = cells[answered], scores[answered].astype(np.float64), said[answered]
     m = values.shape[1]
-    status: npt.NDArray[np.int8] = np.zeros(values.shape, dtype=np.int8)
+    seen: npt.NDArray[np.int8] = np.zeros((cells.shape[1], m, m), dtype=np.int8)
     for j in range(cells.shape[1]):
-        seen: npt.NDArray[np.int8] = np.zeros((m, m), dtype=np.int8)
-        seen[inputs[:, j], labels] = 1
-        status = 2 * status + seen[cells[:, j]]
+        seen[j, inputs[:, j], labels] = 1
+    if blind:
+        seen += seen.max(axis=0)
+    status: npt.NDArray[np.int8] = np.zeros(values.shape, dtype=np.int8)  # 3^4 values at most
+    for j in range(cells.shape[1]):
+        status = 3 * status + seen[j, cells[:, j]]
     row = np.arange(len(said))
     values -= values.mean(axis=1, keepdims=True)
     alike = status == status[row, said][:, None]
