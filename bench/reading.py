@@ -204,11 +204,14 @@ class Reader:
         from nets.circuit import read_circuit
         from nets.law import held_out_sample
 
-        law = self.reading.law.cyclic if self.reading is not None else None
+        law = self.reading.law.abelian if self.reading is not None else None
         if law is None or self.reading is None:
-            return {"circuit": "none: no cosines of laws of other groups than one cyclic one"}
+            return {"circuit": "none: no cosines of a law of no abelian group"}
         cells = held_out_sample(self.held_out, self.problem.carrier.size)
-        found = read_circuit(law, cells, network.logits(cells))
+        try:
+            found = read_circuit(law, cells, network.logits(cells))
+        except ValueError as error:
+            return {"circuit": f"none: {error}"}
         return {
             "circuit": str(found.circuit.expression(self._program_of(self.reading))),
             "circuit_claimed": "yes" if found.claimed else "no: " + " and ".join(found.failed),

@@ -1,9 +1,10 @@
 """The circuit of a network: its logits as a few cosines of the law's combination, and how far that explains them.
 
 logits(a, b, c) = sum_k A_k cos(2 pi k (f(a) + g(b) - h(c)) / q + phi_k) + what depends on one input alone + the rest,
-where f, g are the law's tables and h(c) is c's class, of q. A circuit is an explanation and no proof. It stands beside
-the delta, alpha [c = program(a, b)], which says only which answer wins. A sum of most cosines can stand for that or for
-anything else, so cosines are claimed only where they beat two rivals in two measures. The rivals: the delta, and
+where f, g are the law's tables and h(c) is c's class, of q; a product law's classes are of several cyclic groups, and
+the cosine is of the sum of k_i (f_i(a) + g_i(b) - h_i(c)) / q_i. A circuit is an explanation and no proof. It stands
+beside the delta, alpha [c = program(a, b)], which says only which answer wins. A sum of most cosines can stand for that
+or for anything else, so cosines are claimed only where they beat two rivals in two measures. The rivals: the delta, and
 further peaks, alpha_s [h(c) = h(program(a, b)) + s], as many as take the cosines' number of parameters. The measures:
 the share of variance explained, and the worst error over half the network's margin. All three have least squares'
 amplitudes, and what depends on one input alone is taken off for all three.
@@ -14,23 +15,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from math import pi
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from nets.claims import Claim, Seen, failed_in, parts
-from nets.front import Point, circuit_bits, front, weights
-from nets.keys import key_frequencies
+from nets.cycles import Cycles
+from nets.formula import offsets_of
+from nets.front import Point, circuit_bits, front
+from nets.keys import loudest_keys
 from nets.models import FloatArray
 from synth.carrier import IntArray
 from synth.laws import Law
+from synth.products import ProductLaw
 
 if TYPE_CHECKING:
     from synth.program import Program
 
 Array = npt.NDArray[np.float64]
+Frequency: TypeAlias = int | tuple[int, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,22 +43,27 @@ class Circuit:
 
     Attributes:
         law: f, g, .. and the basis that h is of.
-        frequencies: k, strongest first.
+        frequencies: k, strongest first; of a product law one number for each cyclic factor of its classes.
         amplitudes, phases: A_k above 0, and phi_k in (-pi, pi].
     """
 
-    law: Law
-    frequencies: tuple[int, ...]
+    law: Law | ProductLaw
+    frequencies: tuple[Frequency, ...]
     amplitudes: tuple[float, ...]
     phases: tuple[float, ...]
 
     @cached_property
+    def cycles(self) -> Cycles:
+        """The law's classes."""
+        return Cycles.of(self.law)
+
+    @cached_property
     def classes(self) -> Array:
-        """The logit of the class that is s above f(a) + g(b), shape (order,)."""
-        s = np.arange(self.law.order)
-        total: Array = np.zeros(self.law.order)
+        """The logit of the class that is s above f(a) + g(b), shape (size,)."""
+        known = [tuple(k) for k in self.cycles.keys.tolist()]
+        total: Array = np.zeros(self.cycles.size)
         for k, a, p in zip(self.frequencies, self.amplitudes, self.phases, strict=True):
-            total += a * np.cos(2 * pi / self.law.order * (-k * s % self.law.order) + p)
+            total += a * (np.conj(self.cycles.turns[:, known.index(_tuple(k))]) * np.exp(1j * p)).real
         return total
 
     @property
@@ -71,29 +80,19 @@ class Circuit:
         """
         import sympy
 
-        from synth.symbolic import to_sympy
-
-        inputs = sympy.symbols(" ".join("abcd"[: self.law.arity]), seq=True)
-        answer = sympy.Symbol("c" if self.law.arity < 3 else "y")
-        log: Any = sympy.Function("dlog") if self.law.basis == "dlog" else lambda x: x  # pyright: ignore
-        if not np.array_equal(self.law.decode, Law.of(self.law.carrier, self.law.basis, self.law.tables).decode):
-            program, log = None, sympy.Function("h")
-        if program is not None:
-            combination = log(to_sympy(program))
-        else:
-            combination = sum(sympy.Function(name)(x) for name, x in zip("fguv", inputs, strict=False))
-        offset = combination - log(answer)
+        offsets = offsets_of(self.law, program)
         terms: list[Any] = []
         for k, a, p in zip(self.frequencies, self.amplitudes, self.phases, strict=True):
             turned = sympy.Float(round(p, digits), digits) if round(p, digits) else 0
-            wave = sympy.Mul(sympy.Rational(2 * k, self.law.order), sympy.pi, offset)
+            parts = zip(_tuple(k), self.cycles.orders, offsets, strict=True)
+            wave = sympy.Add(*(sympy.Mul(sympy.Rational(2 * x, n), sympy.pi, offset) for x, n, offset in parts))
             terms.append(sympy.Float(a, digits) * sympy.cos(wave + turned))
         return sympy.Add(*terms)
 
     def bits(self, precision: int) -> float:
         """What it costs beyond its law and one common scale: K, which K frequencies, and ``precision`` bits for each
         amplitude and phase (one for a sign at precision 0)."""
-        return circuit_bits(len(self.frequencies), self.law.order // 2, precision)
+        return circuit_bits(len(self.frequencies), len(self.cycles.keys), precision)
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,6 +106,8 @@ class CircuitReading:
         inputs_alone: share of the centred logits' variance in parts that depend on one input alone.
         profile: share that any function of the law's combination could explain.
         failed: in what the delta or the peaks are as good: "variance", "worst error", both or neither.
+        kept, removed: the share of the cells whose answer, among those with a class, is the law's with only the cosines
+            (and each answer's mean) kept in the logits, and with them removed.
         claimed_from: the fewest frequencies, strongest first, of which the claim can be made; 0 for no number of them.
         front: descriptions that no other beats in both bits and fidelity, by bits.
     """
@@ -117,6 +118,8 @@ class CircuitReading:
     peaks: Claim
     inputs_alone: float
     profile: float
+    kept: float
+    removed: float
     failed: tuple[str, ...]
     claimed_from: int
     front: list[Point]
@@ -127,40 +130,46 @@ class CircuitReading:
         return not self.failed
 
 
-def read_circuit(law: Law, cells: IntArray, logits: FloatArray, keys: Sequence[int] | None = None) -> CircuitReading:
+def read_circuit(
+    law: Law | ProductLaw, cells: IntArray, logits: FloatArray, keys: Sequence[Frequency] | None = None
+) -> CircuitReading:
     """The circuit in logits of shape (N, m) at ``cells`` of shape (N, arity).
 
-    Cells with a zero factor (discrete-log basis) belong to no cosine and are left out, as is the logit of 0 there.
+    Cells with a factor that has no class (zero in the discrete-log basis, non-units of a product law) belong to no
+    cosine and are left out, as are the logits of answers without one there.
 
     Args:
         law: read from the same network.
         keys: the circuit's frequencies; None for the key frequencies of these logits (nets/keys.py).
 
     Raises:
-        ValueError: no cell to which the law gives a class.
+        ValueError: a law without frequencies, or no cell to which it gives a class.
     """
-    entries = np.stack([table[cells[:, j]] for j, table in enumerate(law.tables)])
-    usual = np.flatnonzero((entries >= 0).all(axis=0))
-    if not len(usual):
+    cycles = Cycles.of(law)
+    entries, known = cycles.entries(cells)
+    if not len(cycles.keys):
+        raise ValueError("read_circuit: the law has no frequencies, all its classes being one")
+    if not known.any():
         raise ValueError("read_circuit: the law gives no class to any of the cells")
-    total = entries[:, usual].sum(axis=0) % law.order
-    values = logits[usual][:, law.decode].astype(np.float64)
+    usual = np.flatnonzero(known)
+    total = cycles.number(entries[:, :, usual].sum(axis=0))
+    values = logits[usual][:, cycles.decode].astype(np.float64)
     values -= values.mean(axis=1, keepdims=True)
-    means, alone = parts(cells[usual], values, total)
+    means, alone = parts(cycles, cells[usual], values, total)
     second, first = np.partition(logits[usual].astype(np.float64), -2, axis=1)[:, -2:].T
-    seen, apart = (Seen.of(x, total, (first - second) / 2) for x in (values, values - alone))
-    spectrum = np.fft.rfft(means)
-    weight = weights(law.order)
-    energy = (np.abs(spectrum[1:]) ** 2) * weight
-    ranked = np.argsort(-energy, kind="stable") + 1
-    key = ranked[np.isin(ranked, key_frequencies(law, cells, logits) if keys is None else list(keys))]
+    seen, apart = (Seen.of(cycles, x, total, (first - second) / 2) for x in (values, values - alone))
+    spectrum = cycles.spectrum(means)
+    ranked = np.argsort(-(np.abs(spectrum) ** 2) * cycles.weights, kind="stable")
+    names = [tuple(k) for k in cycles.keys.tolist()]
+    loud = loudest_keys(cycles, cells, logits) if keys is None else [names.index(_tuple(k)) for k in keys]
+    key = ranked[np.isin(ranked, loud)]
     circuit = Circuit(
         law,
-        tuple(int(k) for k in key),
-        tuple(float(x) for x in np.abs(spectrum[key]) * weight[key - 1] / law.order),
-        tuple(float(x) for x in -np.angle(spectrum[key])),
+        tuple(names[k] if len(cycles.orders) > 1 else names[k][0] for k in key),
+        tuple((np.abs(spectrum[key]) * cycles.weights[key] / cycles.size).tolist()),
+        tuple((-np.angle(spectrum[key])).tolist()),
     )
-    peak = np.full(law.order, -1 / law.order)
+    peak = np.full(cycles.size, -1 / cycles.size)
     peak[0] += 1
 
     def claim(function: Array, parameters: int) -> Claim:
@@ -171,15 +180,15 @@ def read_circuit(law: Law, cells: IntArray, logits: FloatArray, keys: Sequence[i
     def cosines(chosen: IntArray) -> Array:
         kept = np.zeros_like(spectrum)
         kept[chosen] = spectrum[chosen]
-        return np.fft.irfft(kept, n=law.order)
+        return cycles.function(kept)
 
     def highest(count: int) -> tuple[Array, int]:
         """The peaks that take as many numbers as ``count`` cosines, and how many they do take."""
         # A peak is two numbers, its place and its height, and the delta's place is known; all heights need no places.
-        several = max(1, (3 * count + 1) // 2) if 3 * count < law.order - 1 else law.order
+        several = max(1, (3 * count + 1) // 2) if 3 * count < cycles.size - 1 else cycles.size
         chosen = np.argsort(-np.abs(means), kind="stable")[:several]
-        heights = np.where(np.isin(np.arange(law.order), chosen), means, 0.0)
-        return heights - heights.mean(), min(2 * len(chosen) - 1, law.order - 1)
+        heights = np.where(np.isin(np.arange(cycles.size), chosen), means, 0.0)
+        return heights - heights.mean(), min(2 * len(chosen) - 1, cycles.size - 1)
 
     def claimable(count: int) -> bool:
         """Whether so many cosines beat both rivals, the cheaper measure first."""
@@ -191,6 +200,7 @@ def read_circuit(law: Law, cells: IntArray, logits: FloatArray, keys: Sequence[i
 
     delta = claim(peak * float(means @ peak) / float(peak @ peak), 1)
     found, peaks = claim(cosines(key), 3 * len(key)), claim(*highest(len(key)))
+    waves = cycles.moved(cosines(key), total)
     return CircuitReading(
         circuit=circuit,
         claim=found,
@@ -198,15 +208,24 @@ def read_circuit(law: Law, cells: IntArray, logits: FloatArray, keys: Sequence[i
         peaks=peaks,
         inputs_alone=1 - apart.size / max(seen.size, 1e-30),
         profile=len(total) * float((means**2).sum()) / max(seen.size, 1e-30),
+        kept=float(((waves + values.mean(axis=0)).argmax(axis=1) == total).mean()),
+        removed=float(((values - waves).argmax(axis=1) == total).mean()),
         failed=failed_in(found, peaks, delta),
         claimed_from=next((k for k in range(1, len(ranked) + 1) if claimable(k)), 0),
-        front=front(spectrum, ranked, law.order, len(total), apart.size),
+        front=front(cycles, spectrum, ranked, len(total), apart.size),
     )
 
 
 def evaluated(circuit: Circuit, cells: IntArray) -> IntArray:
-    """The circuit's answers, shape (N,), at ``cells`` (N, arity): its argmax over c, 0 for a zero factor."""
-    law = circuit.law
-    entries = np.stack([table[cells[:, j]] for j, table in enumerate(law.tables)])
-    best = law.decode[(entries.sum(axis=0) + int(circuit.classes.argmax())) % law.order]
-    return np.where((entries >= 0).all(axis=0), best, 0)
+    """The circuit's answers, shape (N,), at ``cells`` (N, arity): its argmax over c, and the law's where that has no
+    class."""
+    cycles = circuit.cycles
+    entries, usual = cycles.entries(cells)
+    answers = circuit.law.predict(cells)
+    best = np.array(np.unravel_index(int(circuit.classes.argmax()), cycles.orders))
+    answers[usual] = cycles.decode[cycles.number(entries[:, :, usual].sum(axis=0) + best[:, None])]
+    return answers
+
+
+def _tuple(frequency: Frequency) -> tuple[int, ...]:
+    return frequency if isinstance(frequency, tuple) else (frequency,)

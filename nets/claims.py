@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from nets.cycles import Cycles
 from synth.carrier import IntArray
 
 Array = npt.NDArray[np.float64]
@@ -49,7 +50,7 @@ class Seen:
     """Some logits as rows over s = h(c) - f(a) - g(b), and what claims about functions of s are judged by.
 
     Attributes:
-        rows: shape (N, order).
+        rows: shape (N, size).
         half: shape (N,): half the network's margin at each cell.
         mean: of the rows.
         size: the sum of their squares.
@@ -61,8 +62,8 @@ class Seen:
     size: float
 
     @classmethod
-    def of(cls, values: Array, total: IntArray, half: Array) -> Seen:
-        rows = _aligned(values, total)
+    def of(cls, cycles: Cycles, values: Array, total: IntArray, half: Array) -> Seen:
+        rows = cycles.aligned(values, total)
         return cls(rows.astype(np.float32), half, rows.mean(axis=0), float((values**2).sum()))
 
     def explained(self, function: Array) -> float:
@@ -75,8 +76,8 @@ class Seen:
         return float((errors / np.maximum(self.half, 1e-30)).max())
 
 
-def parts(cells: IntArray, values: Array, total: IntArray) -> tuple[Array, Array]:
-    """The mean profile over the law's combination, shape (order,), and what depends on one input alone, (N, order).
+def parts(cycles: Cycles, cells: IntArray, values: Array, total: IntArray) -> tuple[Array, Array]:
+    """The mean profile over the law's combination, shape (size,), and what depends on one input alone, (N, size).
 
     By turns, each fitted to what the others leave: with some cells missing, means over them are not orthogonal.
     """
@@ -87,9 +88,9 @@ def parts(cells: IntArray, values: Array, total: IntArray) -> tuple[Array, Array
     means: Array = np.zeros(values.shape[1])
     rest = values.copy()
     for _ in range(_SWEEPS):
-        rest += _moved(means, total)
-        means = _aligned(rest, total).mean(axis=0)
-        rest -= _moved(means, total)
+        rest += cycles.moved(means, total)
+        means = cycles.aligned(rest, total).mean(axis=0)
+        rest -= cycles.moved(means, total)
         for j, part in enumerate(alone):
             rest += part
             sums: Array = np.zeros((size, values.shape[1]))
@@ -99,17 +100,3 @@ def parts(cells: IntArray, values: Array, total: IntArray) -> tuple[Array, Array
             alone[j] = (sums / counts[j])[cells[:, j]]
             rest -= alone[j]
     return means, np.sum(alone, axis=0)
-
-
-def _moved(function: Array, total: IntArray) -> Array:
-    """A function of s = h(c) - total as rows over classes, shape (N, order)."""
-    doubled = np.concatenate([function, function])
-    windows = np.lib.stride_tricks.sliding_window_view(doubled, len(function))
-    return windows[-total % len(function)]
-
-
-def _aligned(rows: Array, total: IntArray) -> Array:
-    """Rows over classes as rows over s = h(c) - total."""
-    order = rows.shape[1]
-    doubled = np.concatenate([rows, rows], axis=1)
-    return np.lib.stride_tricks.sliding_window_view(doubled, order, axis=1)[np.arange(len(rows)), total]

@@ -36,7 +36,7 @@ class Dual:
     law: ProductLaw
 
     @cached_property
-    def _turns(self) -> list[tuple[int, int, IntArray]]:
+    def turns(self) -> list[tuple[int, int, IntArray]]:
         """The cyclic factors: their part, order, and each residue's exponent modulo the part's q, shape (q,)."""
         found: list[tuple[int, int, IntArray]] = []
         for i, part in enumerate(self.law.parts):
@@ -50,7 +50,7 @@ class Dual:
     @cached_property
     def keys(self) -> list[tuple[int, ...]]:
         """The characters that differ as real functions, the trivial one apart: a frequency for each cyclic factor."""
-        orders = [order for _, order, _ in self._turns]
+        orders = [order for _, order, _ in self.turns]
         every = product(*(range(order) for order in orders))
         return [k for k in every if any(k) and k <= tuple(-x % n for x, n in zip(k, orders, strict=True))]
 
@@ -81,7 +81,7 @@ class Dual:
         found: list[Matrix] = []
         for key in self.keys:
             angle = np.zeros(m)
-            for k, (i, order, logs) in zip(key, self._turns, strict=True):
+            for k, (i, order, logs) in zip(key, self.turns, strict=True):
                 angle += 2 * np.pi / order * (k * logs[np.arange(m) % self.law.parts[i].modulus] % order)
             columns: list[npt.NDArray[np.float64]] = []
             for orbit in range(int(self.orbits.max()) + 1):
@@ -130,20 +130,6 @@ class Dual:
         neutral = self.law.offset + sum(idempotent(m, part.modulus) for part in self.law.parts if part.operation == "*")
         explained = float((sums**2 / count).sum()) / max(float((centred**2).sum()), 1e-30)
         return np.roll((sums / count)[alike[neutral % m]], -self.law.offset), explained
-
-    def strongest(self, profile: Matrix, share: float) -> list[int]:
-        """The fewest keys, by index, that carry ``share`` of a profile's energy; strongest first."""
-        energy = np.array([_power(waves, profile) for waves in self._waves])
-        ranked = np.argsort(-energy, kind="stable")
-        needed = int(np.searchsorted(np.cumsum(energy[ranked]), share * energy.sum()) + 1)
-        return [int(k) for k in ranked[: min(needed, len(ranked))]]
-
-
-def _power(waves: Matrix, rows: Matrix) -> float:
-    """The energy of rows (m,) or (m, width) in orthogonal waves, columns that are 0 apart."""
-    norms = (waves**2).sum(axis=0)
-    kept = waves[:, norms > 1e-9] / np.sqrt(norms[norms > 1e-9])
-    return float(((kept.T @ rows) ** 2).sum())
 
 
 def _valuations(q: int) -> IntArray:

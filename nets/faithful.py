@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from nets.cycles import Cycles
 from nets.dual import Dual
 from nets.fourier import Matrix, characters, constants, frequencies, projector, projectors
-from nets.keys import key_frequencies
+from nets.keys import key_frequencies, loudest_keys
 from nets.law import held_out_sample
 from nets.models import Network
 from nets.profile import profile
@@ -23,7 +24,6 @@ from synth.laws import Law
 from synth.products import ProductLaw, joined
 
 KEY_SHARE = 0.95  # key irreps: the fewest that carry this share of what a group's law explains
-PRODUCT_SHARE = 0.99  # of its profile's energy, that a product law's keys carry
 DRAWS = 3  # of noise, that the control of equal energy is averaged over
 
 
@@ -33,8 +33,7 @@ class Ties:
 
     Attributes:
         variance_explained: of the centred held-out logits, by functions of the law's combination.
-        keys: the key frequencies, strongest first (nets/keys.py); of a product law by their index among ``Dual.keys``,
-            the fewest that carry ``PRODUCT_SHARE`` of its profile's energy.
+        keys: the key frequencies, strongest first (nets/keys.py); of a product law by their index among ``Dual.keys``.
         names: the key frequencies as text.
         key_energy: their share of the energy of the tables of weights per token, the constants apart.
         keep_only, remove_only: the network with only the key frequencies kept in those tables, and with them removed.
@@ -70,8 +69,7 @@ def ties(network: Network, law: Law | ProductLaw, held_out: IntArray, rng: np.ra
     logits = network.logits(cells)
     if isinstance(law, ProductLaw):
         spectrum = Dual(law)
-        means, explained = spectrum.profile(cells, logits)
-        keys = spectrum.strongest(means, PRODUCT_SHARE)
+        explained, keys = spectrum.profile(cells, logits)[1], loudest_keys(Cycles.of(law), cells, logits)
         names = [spectrum.name(k) for k in keys]
     else:
         spectrum = law

@@ -9,9 +9,9 @@ from math import comb, log2, pi
 import numpy as np
 import numpy.typing as npt
 
+from nets.cycles import Cycles
 from synth.carrier import IntArray
 
-Array = npt.NDArray[np.float64]
 PRECISIONS = (0, 1, 2, 3, 4, 6, 8, 12)  # bits for each amplitude and each phase; 0: equal amplitudes, and a sign
 
 
@@ -34,34 +34,31 @@ class Point:
     exact: bool
 
 
-def weights(order: int) -> Array:
-    """2 for frequencies with a conjugate, 1 for order / 2; shape (order // 2,)."""
-    weight = np.full(order // 2, 2.0)
-    if order % 2 == 0:
-        weight[-1] = 1.0
-    return weight
-
-
 def circuit_bits(k: int, of: int, precision: int) -> float:
     return log2(of) + log2(comb(of, k)) + k * (2 * precision if precision else 1)
 
 
-def front(spectrum: npt.NDArray[np.complex128], ranked: IntArray, order: int, n: int, energy: float) -> list[Point]:
-    """All numbers of frequencies at all precisions, those that are beaten left out."""
-    weight = weights(order)
+def front(cycles: Cycles, spectrum: npt.NDArray[np.complex128], ranked: IntArray, n: int, energy: float) -> list[Point]:
+    """All numbers of frequencies at all precisions, those that are beaten left out.
+
+    Args:
+        spectrum: of the profile, shape (K,); ``ranked``: its indices, strongest first.
+        n, energy: how many cells were read, and the interaction's sum of squares there.
+    """
+    weight = cycles.weights
     points: list[Point] = []
     for precision in PRECISIONS:
-        said = _rounded(spectrum[1:], precision)
+        said = _rounded(spectrum, precision)
         for k in range(1, len(ranked) + 1):
-            chosen = ranked[:k] - 1
+            chosen = ranked[:k]
             shape = np.zeros_like(said)
             shape[chosen] = said[chosen]
-            overlap = float((weight * (spectrum[1:] * np.conj(shape)).real).sum())
+            overlap = float((weight * (spectrum * np.conj(shape)).real).sum())
             norm = float((weight * np.abs(shape) ** 2).sum())
-            explained = overlap**2 / max(norm, 1e-30) / order * n / max(energy, 1e-30) if overlap > 0 else 0.0
-            classes = np.fft.irfft(np.concatenate([[0], shape]), n=order)
+            explained = overlap**2 / max(norm, 1e-30) / cycles.size * n / max(energy, 1e-30) if overlap > 0 else 0.0
+            classes = cycles.function(shape)
             exact = bool((classes[1:] < classes[0]).all())
-            points.append(Point(k, precision, circuit_bits(k, order // 2, precision), explained, exact))
+            points.append(Point(k, precision, circuit_bits(k, len(spectrum), precision), explained, exact))
     points.sort(key=lambda x: (x.bits, -x.interaction))
     best: list[Point] = []
     for point in points:

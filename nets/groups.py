@@ -108,6 +108,11 @@ class GroupLaw:
         return None
 
     @property
+    def abelian(self) -> Law | None:
+        """None: nor in several."""
+        return None
+
+    @property
     def bits(self) -> float:
         """What writing the two tables down costs."""
         return 2 * self.group.size * float(np.log2(self.group.size))

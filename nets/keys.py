@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from nets.cycles import Cycles
 from nets.models import FloatArray
 from nets.sides import classes_of
 from synth.carrier import IntArray
@@ -26,59 +27,66 @@ SHARE = 0.999  # of the energy, that keys carry where there are no other combina
 def key_frequencies(law: Law, cells: IntArray, logits: FloatArray) -> list[int]:
     """The frequencies of the law's combination that stand above the noise of the logits, strongest first.
 
-    The energy of a frequency is that of its wave in the mean logits as a function of the combination (``profile``). The
-    noise floor is what the strongest frequency holds, in the same sense, of random other combinations
-    u f(a) + v g(b): the largest such energy but for the tenth part of the combinations where it is larger still. Waves
-    that another combination shares with the law's (of order / 2 all do) are none of its noise. Combinations are drawn
-    by a fixed generator: the same logits have the same keys.
-
     Args:
         cells, logits: shapes (N, arity) and (N, m), N at least 1, held out.
 
     Returns:
-        As many as there are above the floor, none where the logits don't follow the law. Where there is no other
-        combination (one input, or a law modulo 2), the fewest that carry ``SHARE`` of the energy.
+        As many as there are; none where the logits don't follow the law. See ``loudest_keys``.
     """
-    entries = np.stack([table[cells[:, j]] for j, table in enumerate(law.tables)])
-    usual = (entries >= 0).all(axis=0)
-    spectrum = np.fft.rfft(logits[usual][:, law.decode].astype(np.float64), axis=1)[:, 1:]
-    k = np.arange(1, law.order // 2 + 1)
-    turns = np.exp(2j * np.pi / law.order * (np.outer(np.arange(law.order), k) % law.order))
-    weight = np.where(2 * k == law.order, 1.0, 2.0)  # every frequency but order / 2 has a conjugate
+    return [k + 1 for k in loudest_keys(Cycles.of(law), cells, logits)]
+
+
+def loudest_keys(cycles: Cycles, cells: IntArray, logits: FloatArray) -> list[int]:
+    """The key frequencies, by index among ``cycles.keys``, strongest first.
+
+    The energy of a frequency is that of its wave in the mean logits as a function of the combination (``profile``). The
+    noise floor is what the strongest frequency holds, in the same sense, of random other combinations
+    u f(a) + v g(b): the largest such energy but for the tenth part of the combinations where it is larger still. Waves
+    that another combination shares with the law's (of order / 2 all do) are none of its noise. Combinations are drawn
+    by a fixed generator: the same logits have the same keys. Where there is no other combination (one input, or a law
+    modulo 2), keys are the fewest that carry ``SHARE`` of the energy.
+    """
+    if not len(cycles.keys):
+        return []
+    entries, usual = cycles.entries(cells)
+    entries = entries[:, :, usual]
+    spectrum = cycles.spectrum(logits[usual][:, cycles.decode].astype(np.float64))
 
     def energies(coefficients: IntArray) -> Matrix:
-        total = coefficients @ entries[:, usual] % law.order
-        return weight * np.abs((spectrum * turns[total]).sum(axis=0)) ** 2
+        total = cycles.number((coefficients[:, :, None] * entries).sum(axis=0))
+        return cycles.weights * np.abs((spectrum * cycles.turns[total]).sum(axis=0)) ** 2
 
-    own = energies(np.ones(law.arity, dtype=np.int64))
+    own = energies(np.ones((len(entries), len(cycles.orders)), dtype=np.int64))
     ranked = np.argsort(-own, kind="stable")
     if not own.any():
         return []
-    others = other_combinations(law, np.random.default_rng(0), OTHERS)
+    others = other_combinations(cycles, np.random.default_rng(0), OTHERS)
     if not others:
-        return [int(x) for x in k[ranked[: int(np.searchsorted(np.cumsum(own[ranked]), SHARE * own.sum())) + 1]]]
-    loudest = [float((energies(x) * _apart(x, k, law.order)).max()) for x in others]
+        return ranked[: int(np.searchsorted(np.cumsum(own[ranked]), SHARE * own.sum())) + 1].tolist()
+    loudest = [float((energies(x) * _apart(cycles, x)).max()) for x in others]
     floor = max(float(np.quantile(loudest, NOISIEST)), ROUNDING * float(own.max()))
-    return [int(k[i]) for i in ranked if own[i] > floor]
+    return [int(i) for i in ranked if own[i] > floor]
 
 
-def _apart(coefficients: IntArray, k: IntArray, order: int) -> npt.NDArray[np.bool_]:
-    """Of which frequencies the combination's wave is none of the law's own, whose coefficients are all alike."""
-    return (np.outer(np.diff(coefficients), k) % order != 0).any(axis=0)
+def _apart(cycles: Cycles, coefficients: IntArray) -> npt.NDArray[np.bool_]:
+    """Of which keys the combination's wave is none of the law's own, whose coefficients are all alike; shape (K,)."""
+    between = np.diff(coefficients, axis=0)
+    return np.any(between[:, None, :] * cycles.keys % np.array(cycles.orders) != 0, axis=(0, 2))
 
 
-def other_combinations(law: Law, rng: np.random.Generator, count: int) -> list[IntArray]:
-    """Random coefficients, shape (arity,), of combinations that no function of the law's own sum equals.
+def other_combinations(cycles: Cycles, rng: np.random.Generator, count: int) -> list[IntArray]:
+    """Random coefficients, shape (arity, factors), of combinations that no function of the law's own sum equals.
 
     All are units of the sum's ring, so that the same waves have the same energy over the other combination.
     """
-    ring = np.flatnonzero(np.gcd(np.arange(law.order), law.order) == 1)
-    if law.arity < 2 or len(ring) < 2:
+    rings = [np.flatnonzero(np.gcd(np.arange(n), n) == 1) for n in cycles.orders]
+    arity = len(cycles.tables)
+    if arity < 2 or all(len(ring) < 2 for ring in rings):
         return []
     found: list[IntArray] = []
     while len(found) < count:
-        drawn = rng.choice(ring, size=law.arity)
-        if len(set(drawn.tolist())) > 1:
+        drawn = np.stack([rng.choice(ring, size=arity) for ring in rings], axis=1)
+        if (drawn != drawn[0]).any():
             found.append(drawn.astype(np.int64))
     return found
 

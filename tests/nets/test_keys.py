@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given as draws
 from hypothesis import strategies as st
 
+from nets.cycles import Cycles
 from nets.keys import NOISIEST, OTHERS, elsewhere, key_frequencies, key_waves, other_combinations
 from nets.profile import profile
 from synth.carrier import IntArray, Residues
@@ -64,7 +65,7 @@ def test_noise_has_hardly_any_keys(seed):
 
 def test_one_input_has_no_other_combinations():
     cells, rng = grid(13, 1), np.random.default_rng(0)
-    assert other_combinations(law(13, arity=1), rng, 3) == []
+    assert other_combinations(Cycles.of(law(13, arity=1)), rng, 3) == []
     scores = cosines(13, cells, {2: 1.0, 5: 0.2}, (1,)).astype(np.float32)
     assert key_frequencies(law(13, arity=1), cells, scores) == [2, 5]
 
@@ -85,7 +86,7 @@ def test_waves_of_all_frequencies_are_the_class_means(order, seed):
 def test_displaced_waves_have_the_same_energy(p):
     cells = grid(p)
     waves = np.random.default_rng(0).normal(size=p)
-    for other in other_combinations(law(p), np.random.default_rng(0), 5):
+    for (other,) in (x.T for x in other_combinations(Cycles.of(law(p)), np.random.default_rng(0), 5)):
         moved = waves[cells @ other % p]
         assert np.sort(moved) == pytest.approx(np.sort(waves[cells.sum(axis=1) % p]))
         assert not np.allclose(np.diff(other), 0)
@@ -124,6 +125,6 @@ def test_keys_are_the_frequencies_of_the_profile_above_that_of_other_combination
         other = combination[0] == combination[1] or (k * (combination[0] - combination[1]) % one.order != 0)
         return np.where(2 * k == one.order, 1, 2) * found * other
 
-    others = other_combinations(one, np.random.default_rng(0), OTHERS)
+    others = [x[:, 0] for x in other_combinations(Cycles.of(one), np.random.default_rng(0), OTHERS)]
     own, floor = energies((1, 1)), np.quantile([energies(x).max() for x in others], NOISIEST)
     assert key_frequencies(one, cells, scores) == [k + 1 for k in np.argsort(-own) if own[k] > floor]
