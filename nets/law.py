@@ -9,7 +9,7 @@ then judge it, and its ties to the network are measured apart (faithful.py).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -23,12 +23,13 @@ from nets.telling import TELLS, tells
 from synth.carrier import IntArray, Residues
 from synth.chance import evenly, fits
 from synth.factored import offset_of, read_factors, read_products
-from synth.laws import ZERO, Basis, Law, decode
+from synth.laws import UNKNOWN, ZERO, Basis, Law, decode
 from synth.products import ProductLaw
 from synth.spectral import additive_tables, zero_elements
 
 _LEAST_CELLS = 3  # that each element of an input needs for its entry to be read from unmirrored cells alone
 _GIVES = 0.25  # of the unmirrored cells, at which a network must give the answers of a law read from others as well
+_NOISY = 0.1  # a share of wrong labels, above which mirror images disagree often enough to look like no mirror images
 _CLOSE = 0.7  # of the first basis' share, for the second to be read too where the first has no law
 MOST_SCORES = 1 << 23  # floats of logits that are looked at; more held-out cells than that are thinned out evenly
 
@@ -39,7 +40,8 @@ class Reading:
 
     Attributes:
         law: in the basis whose spectrum factorises best; for a composite modulus, where that has no law that the
-            examples accept, a sum or a product for each of its factors (a ``ProductLaw``).
+            examples accept, a sum or a product for each of its factors (a ``ProductLaw``). Of an element that an input
+            has in no example it says nothing: nobody ever told the network what becomes of it.
         shares: by basis, the rank-one share of the logits' spectrum.
         fit: the share of the examples' labels that the law predicts.
         agreement: the share of the held-out cells on which law and network say the same.
@@ -80,7 +82,7 @@ def read_law(
         network: it is asked at ``held_out`` only.
         carrier: Z_m.
         held_out: cells that are not among the examples, shape (N, arity).
-        inputs, labels: the examples, shapes (n, arity) and (n,): they decide on acceptance, nothing else.
+        inputs, labels: the examples, shapes (n, arity) and (n,): they decide on acceptance, labels on nothing else.
         noise: the declared share of wrong labels.
         relabelled: whether to look for laws with their outputs in any order where no other is accepted, which takes
             about as long again.
@@ -113,7 +115,7 @@ def read_logits(
     Where the others are too few to be read, all are, and a law is accepted only if the network itself gives its answer
     at many of the others: it then does more than remember.
     """
-    blind = symmetric(inputs, labels) is not False  # as far as the examples tell
+    blind = noise > _NOISY or symmetric(inputs, labels) is not False  # as far as the examples tell
     apart = unmirrored(cells, inputs) if blind else np.ones(len(cells), dtype=np.bool_)
     examples = inputs, labels, noise
     if not apart.all() and _covers(cells[apart], cells):
@@ -154,10 +156,11 @@ def _read(
             tables = tuple(np.where(zero[j], ZERO, table) for j, table in enumerate(tables))
         return Law.of(carrier, basis, tables)
 
-    def judged(law: Law | ProductLaw) -> Reading:
+    def judged(read: Law | ProductLaw) -> Reading:
+        law = _vouched(read, inputs)
         right = law.predict(inputs) == labels
         fit, leads = float(right.mean()) if len(labels) else 1.0, _leads(law, cells, answers)
-        accepted = leads and fits(fit, len(labels), law.order, noise, law.freedom) and evenly(right, inputs, noise)
+        accepted = leads and fits(fit, len(labels), law.order, noise, read.freedom) and evenly(right, inputs, noise)
         accepted = accepted and tells(law, cells[apart], logits[apart], inputs, labels, blind=blind) > TELLS
         if accepted and not apart.all():
             accepted = bool((law.predict(cells[apart]) == answers[apart]).mean() >= _GIVES)
@@ -185,6 +188,22 @@ def _read(
         if other is not None and other.accepted:
             return other
     return found
+
+
+def _vouched(law: Law | ProductLaw, inputs: IntArray) -> Law | ProductLaw:
+    """The law without the entries that no example can have tested: those of elements that an input never is."""
+    never = np.ones((inputs.shape[1], law.carrier.size), dtype=np.bool_)
+    for j in range(inputs.shape[1]):
+        never[j, inputs[:, j]] = False
+    if not never.any():
+        return law
+
+    def known(tables: tuple[IntArray, ...]) -> tuple[IntArray, ...]:
+        return tuple(np.where(never[j], UNKNOWN, table) for j, table in enumerate(tables))
+
+    if isinstance(law, ProductLaw):
+        return replace(law, parts=tuple(replace(part, tables=known(part.tables)) for part in law.parts))
+    return replace(law, tables=known(law.tables))
 
 
 def unmirrored(cells: IntArray, inputs: IntArray) -> npt.NDArray[np.bool_]:
