@@ -216,6 +216,8 @@ class Reader:
             "circuit": str(found.circuit.expression(self._program_of(self.reading))),
             "circuit_claimed": "yes" if found.claimed else "no: " + " and ".join(found.failed),
             "circuit_claimed_from": float(found.claimed_from),
+            "circuit_kept": found.kept,
+            "circuit_removed": found.removed,
             **{
                 f"{name}_{measure}": value
                 for name, claim in (("circuit", found.claim), ("delta", found.delta), ("peaks", found.peaks))
@@ -301,8 +303,9 @@ class Reader:
         notes: dict[str, str | float] = {
             "key_frequencies": " ".join(found.names),
             "key_energy": found.key_energy,
-            "random_energy": found.random_energy,
         }
+        if found.remove_random is not None:
+            notes["random_energy"] = found.random_energy
         if found.disturbed:  # by the law's answers: a method knows no others
             cells = held_out_sample(self.held_out, self.problem.carrier.size)
             wanted = self.reading.law.predict(cells)

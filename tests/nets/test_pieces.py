@@ -192,8 +192,8 @@ def test_a_transformer_stands_on_its_key_frequencies_in_every_piece_that_carries
         assert found[piece, "disturb"].accuracy > found[piece, "remove_keys"].accuracy + 0.2, piece
         assert found[piece, "disturb"].changed == pytest.approx(found[piece, "remove_keys"].changed, rel=1e-3)
         assert found[piece, "remove_keys"].changed > 0.5 > found[piece, "keep_keys"].changed
-    assert found["attention to hidden", "mean"].accuracy < 0.1, "the hidden layer is where inputs are multiplied"
-    assert found["hidden", "mean"].accuracy < 0.1
+    assert found["attention to hidden", "mean"].accuracy < 0.2, "the hidden layer is where inputs are multiplied"
+    assert found["hidden", "mean"].accuracy < 0.2
     assert found["E in scores", "remove_keys"].accuracy > 0.5
     assert {x for x, _ in found} >= {"pattern", "head 0", "head 3", "attention past hidden", "b", "units"}
 
