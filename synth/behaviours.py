@@ -13,6 +13,7 @@ from synth.carrier import Carrier, IntArray
 from synth.draws import integers
 from synth.language import Language
 from synth.program import Production, Sort
+from synth.ranking import SPREAD, Directory
 from synth.vectors import Vectors, Words, vectors
 
 Masses = npt.NDArray[np.float64]
@@ -49,7 +50,7 @@ class Behaviours:
 
     Attributes:
         values: on the points, as ``Vectors`` has them.
-        keys, order: all keys, sorted, and whose they are.
+        hashes, order: of all keys, sorted, and whose they are.
         arguments: the behaviours that the cheapest program is made of, shape (most arguments, count), -1 for none.
         bits, origin: of that program, and the position of the production at its root.
         rank: its height as a tree.
@@ -59,7 +60,7 @@ class Behaviours:
 
     values: Words
     arguments: IntArray
-    keys: npt.NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, dtype=np.uint64))
+    hashes: npt.NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, dtype=np.uint64))
     order: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     bits: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     origin: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
@@ -77,20 +78,25 @@ class Behaviours:
 
     def find(self, keys: npt.NDArray[np.uint64]) -> IntArray:
         """Indices of behaviours by their keys, -1 where there is none."""
-        if not len(self.keys):
-            return np.full(len(keys), -1, dtype=np.int64)
-        at = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
-        return np.where(self.keys[at] == keys, self.order[at], -1)
+        return self._find(keys * SPREAD)  # odd, so that different keys stay different
+
+    def _find(self, hashes: npt.NDArray[np.uint64]) -> IntArray:
+        index = np.full(len(hashes), -1, dtype=np.int64)
+        if len(self.hashes):
+            here, at = Directory(self.hashes).find(hashes)
+            index[here] = self.order[at]
+        return index
 
     def number(self, keys: npt.NDArray[np.uint64]) -> tuple[IntArray, IntArray]:
         """The indices of candidates' behaviours, new ones among them, and the first candidate of each new one."""
-        index = self.find(keys)
+        hashes = keys * SPREAD
+        index = self._find(hashes)
         fresh = np.flatnonzero(index < 0)
-        new, first, which = np.unique(keys[fresh], return_index=True, return_inverse=True)
+        new, first, which = np.unique(hashes[fresh], return_index=True, return_inverse=True)
         places = np.argsort(np.argsort(first))  # in the order in which they came
         index[fresh] = len(self) + places[which]
-        at = np.searchsorted(self.keys, new)
-        self.keys = np.insert(self.keys, at, new)
+        at = np.searchsorted(self.hashes, new)
+        self.hashes = np.insert(self.hashes, at, new)
         self.order = np.insert(self.order, at, len(self) + places)
         return index, fresh[np.sort(first)]
 

@@ -20,13 +20,14 @@ from synth.behaviours import Masses
 from synth.carrier import IntArray
 from synth.derivations import Derivations
 from synth.kernels import kernels
-from synth.lanes import Lanes, Words
+from synth.lanes import Keys, Lanes, Words
 from synth.program import Production
-from synth.ranking import Sieve
+from synth.ranking import SPREAD, Directory
 from synth.solvers import Solver, solvers
 
 _SHIFT = 1 << 12  # more than the bits of any behaviour
 _CHUNK = 1 << 16  # behaviours whose partners are looked up at a time
+_LARGE = 4  # behaviours in a group, on average, from which a binary search is quicker
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +126,7 @@ class Joins:
             if not len(here):
                 continue
             bits = np.clip(left - found.bits[start + here] + 1, 0, _SHIFT)
-            low, high = np.searchsorted(prefix.places, group * _SHIFT + bits), prefix.ends[group]
+            low, high = prefix.first_of(group, bits), prefix.ends[group]
             kept = np.flatnonzero(high > low)
             here, low, high = here[kept], low[kept], high[kept]
             weights = 2.0**-solver.rule.bits * found.masses[start + here]
@@ -143,7 +144,7 @@ class _Prefix:
 
     Attributes:
         words, target: the behaviours' values and the labels, packed.
-        order: behaviours' indices, by group and bits; ``places`` says both, and ``sums`` the masses before each.
+        order: behaviours' indices, by group and bits; ``sums`` are the masses before each.
         ends: where each group ends in that order.
     """
 
@@ -152,19 +153,31 @@ class _Prefix:
         self._lanes = Lanes(len(labels), derivations.carrier.size)
         self.words: Words = self._lanes.pack(values)
         self.target: Words = self._lanes.pack(np.asarray(labels, dtype=np.int64)[None])
-        self._keys, group = np.unique(self._lanes.keys(self.words), return_inverse=True)
-        self._sieve = Sieve(self._keys)
-        places = group * _SHIFT + found.bits
-        self.order = np.argsort(places, kind="stable")
-        self.places = places[self.order]
-        self.ends = np.cumsum(np.bincount(group))
+        keys = self._hashed(self.words)
+        self.order = np.argsort(keys, kind="stable")  # behaviours come by bits
+        keys = keys[self.order]
+        heads = np.append(True, keys[1:] != keys[:-1])
+        self._starts = np.flatnonzero(heads)
+        self._groups = Directory(keys[self._starts])
+        self.ends = np.append(self._starts[1:], len(keys))
+        self._places = np.append((np.cumsum(heads) - 1) * _SHIFT + found.bits[self.order], np.iinfo(np.int64).max)
         self.sums = np.concatenate([[0.0], np.cumsum(found.masses[self.order])])
+
+    def _hashed(self, words: Words) -> Keys:
+        return self._lanes.keys(words) * SPREAD  # odd, so that different ones stay different
 
     def groups_of(self, words: Words) -> tuple[IntArray, IntArray]:
         """Which of some values are a group's, and whose."""
-        keys = self._lanes.keys(words)
-        here = self._sieve.passing(keys)
-        keys = keys[here]
-        group = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
-        hit = np.flatnonzero(self._keys[group] == keys)
-        return here[hit], group[hit]
+        return self._groups.find(self._hashed(words))
+
+    def first_of(self, groups: IntArray, bits: IntArray) -> IntArray:
+        """Where in the order those of a group begin that have so many bits or more."""
+        wanted = groups * _SHIFT + bits
+        if _LARGE * len(self._starts) < len(self.order):
+            return np.searchsorted(self._places, wanted)
+        at = self._starts[groups]  # of a few each: a step or two from the first of them
+        before = np.flatnonzero(self._places[at] < wanted)
+        while len(before):
+            at[before] += 1
+            before = before[self._places[at[before]] < wanted[before]]
+        return at

@@ -7,7 +7,7 @@ import numpy as np
 from synth.carrier import IntArray
 from synth.lanes import Keys
 
-_SPREAD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: Knuth's multiplicative hashing
+SPREAD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: Knuth's multiplicative hashing
 _MOST_TABLE = 26
 _PLACE, _COST = 17, 3  # bits of a place and of a cost
 _PLACES = np.uint64((1 << _PLACE) - 1)
@@ -54,7 +54,7 @@ def _first_of_few(known: Keys, keys: Keys, costs: IntArray) -> IntArray | None:
     not, which is rare.
     """
     both = np.concatenate([known, keys])
-    packed = both * _SPREAD
+    packed = both * SPREAD
     packed &= _UPPER
     packed |= np.arange(len(both), dtype=np.uint64)
     packed[len(known) :] |= costs.view(np.uint64) << np.uint64(_PLACE)
@@ -94,7 +94,7 @@ class Sieve:
             self._table[self._places(keys[i : i + _STEP])] = True
 
     def _places(self, keys: Keys) -> IntArray:
-        return ((keys * _SPREAD) >> self._shift).view(np.int64)
+        return ((keys * SPREAD) >> self._shift).view(np.int64)
 
     def passing(self, keys: Keys) -> IntArray:
         """Positions of the keys that pass."""

@@ -159,7 +159,7 @@ def test_no_label_counts_before_it_is_seen(name, noise):
     for t in (0, 1, 2, 3, 5, 20):
         later = labels.copy()
         later[t:] = np.random.default_rng(t).permutation(labels[t:])
-        np.testing.assert_array_equal(start.online(inputs, later)[:t], whole[:t])
+        np.testing.assert_array_equal(Posterior(counted(name), noise=noise).online(inputs, later)[:t], whole[:t])
         np.testing.assert_allclose(start.online(inputs[:t], labels[:t]), whole[:t], atol=1e-9)
 
 
@@ -290,3 +290,21 @@ def test_counting_goes_on_until_it_adds_nothing():
     """Behaviours have derivations through one another at any depth: where all are there, all mass is counted."""
     derivations = Derivations(language("full", 2), Residues(2), most_candidates=1 << 14)
     assert derivations.total == pytest.approx(total_mass(language("full", 2)), abs=1e-6)
+
+
+@pytest.mark.parametrize("name", ["full", "ring3", "group", "int"])
+@pytest.mark.parametrize("taken", [0, 2, 5])
+def test_what_is_remembered_is_what_would_be_reckoned(name: str, taken: int) -> None:
+    """Of lists of further labels that begin alike; and of none that were asked for before labels were taken in."""
+    of, carrier = CASES[name]
+    inputs = cells_of(carrier, of.arity, 24, seed=3)
+    labels = parse("a*b" if carrier is S3 else "a + b", of).evaluate(inputs, carrier) % carrier.size
+    asked = Posterior(counted(name))
+    asked.online(inputs, labels)
+    asked.observe(inputs[:taken], labels[:taken])
+    for cut, shift in ((24, 0), (12, 0), (12, 1), (24, 0), (9, 3)):
+        later = np.append(labels[taken : cut - 1], (labels[cut - 1] + shift) % carrier.size)
+        fresh = Posterior(counted(name))
+        fresh.observe(inputs[:taken], labels[:taken])
+        expected = fresh.online(inputs[taken:cut], later)
+        np.testing.assert_array_equal(asked.online(inputs[taken:cut], later), expected)
