@@ -38,7 +38,7 @@ def attended(network: Network, cells: IntArray) -> Attended:
     """
     shape, weights = network.architecture, network.weights
     if not computes_as(shape, Transformer):
-        raise ValueError(f"attended: wants a transformer, got {shape.name}")
+        raise ValueError(f"attended: wants a transformer, got {type(shape).__name__}")
     with torch.no_grad():
         inputs = tokens(cells, network.device)
         place = weights["P"] if shape.positions else torch.zeros_like(weights["P"])

@@ -95,7 +95,7 @@ def fold(network: Network) -> Fold:
     """
     shape = network.architecture
     if not computes_as(shape, Transformer):
-        raise ValueError(f"fold: wants a transformer, got {shape.name}")
+        raise ValueError(f"fold: wants a transformer, got {type(shape).__name__}")
     weights = {name: x.detach().cpu().double().numpy() for name, x in network.weights.items()}
     heads, width = shape.heads, shape.d // shape.heads
     place = weights["P"] if shape.positions else np.zeros_like(weights["P"])

@@ -208,7 +208,7 @@ def _heard(network: Network, cells: IntArray) -> _Heard | str:
     if computes_as(kind, Transformer):
         return _through_attention(network, cells)
     if not computes_as(kind, Bilinear, Quadratic, Relu):
-        return f"the hidden units of {kind.name} are not known"
+        return f"the hidden units of {type(kind).__name__} are not known"
     weights = {name: x.detach().cpu().double().numpy() for name, x in network.weights.items()}
     names = [next(name for name, readers in kind.tables() if j in readers) for j in range(kind.arity)]
     tables = [weights[name] for name in names]

@@ -102,7 +102,7 @@ def activate(network: Network, drive: FloatArray) -> FloatArray:
         return drive**2
     if computes_as(shape, Bilinear):
         return drive
-    raise ValueError(f"activate: the hidden units of {shape.name} are not known")
+    raise ValueError(f"activate: the hidden units of {type(shape).__name__} are not known")
 
 
 def _units(drive: Tensor, activity: Tensor, readout: Tensor) -> Units:

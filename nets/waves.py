@@ -191,7 +191,7 @@ def _hidden(network: Network, cells: IntArray) -> tuple[Array, Array, Array, tup
     found = units(network, cells)
     if found is None:
         raise ValueError(
-            f"waves: {network.architecture.name} has no hidden layer known to be a product, square or ReLU"
+            f"waves: {type(network.architecture).__name__} has no hidden layer known to be a product, square or ReLU"
         )
     parts: tuple[Array, Array] | None = None
     kind = network.architecture

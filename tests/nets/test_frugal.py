@@ -118,7 +118,7 @@ def test_what_has_no_bound_says_so() -> None:
     from test_pieces import Mine
 
     law = Law.of(Residues(13), "additive", (np.arange(13),) * 2)
-    assert "the hidden units of mine are not known" in certify_frugally(fresh(Mine(13, 2), 0), law, grid(13)).cause
+    assert "the hidden units of Mine are not known" in certify_frugally(fresh(Mine(13, 2), 0), law, grid(13)).cause
     open_law = Law.of(Residues(13), "additive", (np.full(13, -2), np.arange(13)))
     network = fresh(architecture("relu", 13, 2), 0)
     assert certify_frugally(network, open_law, grid(13)).cause == "the law leaves cells open"

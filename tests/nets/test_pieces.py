@@ -99,7 +99,7 @@ def test_the_stages_of_a_transformer_make_its_logits(options: dict[str, float]) 
     out = moved(network, seen.mixed)
     logits = read(network, out, torch.relu(driven(network, out))).numpy()
     np.testing.assert_allclose(logits, network.logits(cells), atol=1e-4)
-    with pytest.raises(ValueError, match="wants a transformer, got relu"):
+    with pytest.raises(ValueError, match="wants a transformer, got Relu"):
         attended(fresh(architecture("relu", P, 2), 0), cells)
 
 
