@@ -22,7 +22,7 @@ from nets.enclosure import DOUBLE, SINGLE, Enclosed, NoBound
 from nets.models import Network, tokens
 from synth.carrier import IntArray
 
-_BLOCK = 1 << 12  # cells at once: four float64 arrays of (cells, width) stay in tens of megabytes
+_BLOCK = 1 << 10  # cells at once: a few float64 arrays of (cells, width) stay in cache
 _CLEAR = 1 + 2.0**-40  # more than the roundings of the final comparison
 
 

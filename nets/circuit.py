@@ -86,7 +86,8 @@ class Circuit:
             turned = sympy.Float(round(p, digits), digits) if round(p, digits) else 0
             parts = zip(_tuple(k), self.cycles.orders, offsets, strict=True)
             wave = sympy.Add(*(sympy.Mul(sympy.Rational(2 * x, n), sympy.pi, offset) for x, n, offset in parts))
-            terms.append(sympy.Float(a, digits) * sympy.cos(wave + turned))
+            # Evaluation looks for multiples of pi, at some milliseconds a cosine.
+            terms.append(sympy.Float(a, digits) * sympy.cos(wave + turned, evaluate=False))
         return sympy.Add(*terms)
 
     def bits(self, precision: int) -> float:
