@@ -225,12 +225,15 @@ def _seeds(axes: Axes, runs: Sequence[Footage], line: Line) -> None:
 
 
 def _legend(axes: Axes, lines: Sequence[Line], *, outside: bool = False) -> None:
-    """What the lines are; inside where they leave most room."""
+    """What the lines are; inside where they leave most room, and legible where that is too little."""
     handles = [Line2D([], [], color=x.colour, ls=x.dash, lw=1.2, label=x.label) for x in lines]
     if outside:
         axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.0, 1.0), handlelength=2.6)
     else:
-        axes.legend(handles=handles, loc="best", handlelength=2.0, fontsize=6.5, borderaxespad=0.2)
+        axes.legend(
+            handles=handles, loc="best", handlelength=1.8, handletextpad=0.5, fontsize=6, borderaxespad=0.2,
+            frameon=True, framealpha=0.8, edgecolor="none", borderpad=0.1,
+        )  # fmt: skip
 
 
 def _events(axes: Axes, runs: Sequence[Footage], *, named: bool) -> None:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from nets.transitions import Jump
 
 CLOSE = 1.3  # steps whose ratio is less share a label
-LABELS = 12  # tokens that are named, or up to twice as many
+LABELS = 12  # tokens that are named, at most
+AWAY = 0.11  # of the figure's reach: from a token, or a neighbour that lies further out, to its name
 SPREAD = 0.5  # of the figure's reach, how far out tokens must be in the mean to be told apart by name
 
 
@@ -87,7 +88,7 @@ def phases(run: Footage, title: str) -> Figure:
         axes.plot([-np.pi, np.pi], [-np.pi, np.pi], color=GREY, lw=0.6, zorder=1)
         dots = axes.scatter(
             seen.input_phases, seen.output_phases, c=seen.unit_shares, s=11, cmap="cividis_r", vmin=0, vmax=1,
-            zorder=2, linewidths=0.3, edgecolors=BLACK,
+            zorder=2, linewidths=0.3, edgecolors=BLACK, clip_on=False,
         )  # fmt: skip
         axes.set_xticks(ticks, names)
         axes.set_yticks(ticks, names)
@@ -128,12 +129,14 @@ def _joined(seen: Portrait) -> str:
 
 
 def _name_tokens(axes: Axes, seen: Portrait, reach: float) -> None:
-    """Some tokens by name, evenly around the circle."""
-    path = _path(seen)[:-1]
-    for i in path[:: max(1, len(path) // LABELS)]:
-        x, y = seen.circle[i]
-        away = 1 + 0.11 * reach / max(float(np.hypot(x, y)), 1e-9)
-        axes.text(x * away, y * away, str(int(seen.tokens[i])), fontsize=6, ha="center", va="center")
+    """Some tokens by name, evenly around the circle and outside the line that joins them."""
+    path = np.array(_path(seen)[:-1])
+    radii = np.hypot(*seen.circle[path].T)
+    radii = np.maximum(radii, np.maximum(np.roll(radii, 1), np.roll(radii, -1)))
+    for i in np.linspace(0, len(path), min(LABELS, len(path)), endpoint=False).astype(int):
+        x, y = seen.circle[path[i]]
+        away = (radii[i] + AWAY * reach) / max(float(np.hypot(x, y)), 1e-9)
+        axes.text(x * away, y * away, str(int(seen.tokens[path[i]])), fontsize=6, ha="center", va="center")
 
 
 def _inside(axes: Axes, jump: Jump) -> None:
