@@ -29,7 +29,7 @@ from synth.spectral import additive_tables, zero_elements
 
 _LEAST_CELLS = 3  # that each element of an input needs for its entry to be read from unmirrored cells alone
 _GIVES = 0.25  # of the unmirrored cells, at which a network must give the answers of a law read from others as well
-_NOISY = 0.1  # a share of wrong labels, above which mirror images disagree often enough to look like no mirror images
+_NOISY = 0.03  # a share of wrong labels, above which so many mirror images may disagree that the order seems to matter
 _CLOSE = 0.7  # of the first basis' share, for the second to be read too where the first has no law
 MOST_SCORES = 1 << 23  # floats of logits that are looked at; more held-out cells than that are thinned out evenly
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import controls
 import numpy as np
 import pytest
+from data import Data, data
 
 from nets.law import Reading, read_logits
 from synth.carrier import IntArray, Residues
@@ -86,3 +90,71 @@ def test_what_is_accepted_is_right(noise: float, every: int) -> None:
         for m in (23, 24):
             found, table = read(text.replace("/", "*") if m == 24 else text, m, noise, seed)
             assert not found.accepted or (found.law.predict(grid(m)) == table).all()
+
+
+@pytest.mark.parametrize("fraction", [0.3, 0.5, 0.7, 0.8])
+def test_who_knows_more_than_mirrors_and_lists_is_heard(fraction: float) -> None:
+    for seed in range(4):
+        for target in ("a + b", "a * b"):
+            given = data(target, 37, fraction, seed)
+            scores = np.eye(37)[given.held_out_labels] + controls.faint(given, 0.2)
+            found = read_logits(given.held_out, scores.astype(np.float32), Residues(37), given.inputs, given.labels)
+            assert found.accepted
+            np.testing.assert_array_equal(found.law.predict(given.cells), given.cell_labels)
+
+
+@pytest.mark.parametrize("target", ["a + b", "a - b", "a * b"])
+def test_nothing_is_said_of_what_no_example_has(target: str) -> None:
+    given = data(target, 23, 0.6, 0)
+    without = given.inputs[:, 0] != 5
+    held_out = np.concatenate([given.held_out, given.inputs[~without]])
+    labels = np.concatenate([given.held_out_labels, given.labels[~without]])
+    scores = np.eye(23, dtype=np.float32)[np.where(held_out[:, 0] == 5, held_out[:, 1] // 2, labels)]
+    found = read_logits(held_out, scores, Residues(23), given.inputs[without], given.labels[without])
+    assert found.accepted
+    said = found.law.predict(given.cells)
+    told = given.cells[:, 0] != 5
+    np.testing.assert_array_equal(said[told], given.cell_labels[told])
+    assert (said[~told & (given.cell_labels != 0)] < 0).all()
+    program = law_program(found.law, language("full", 2))  # the others tell what becomes of it
+    assert program is not None
+    np.testing.assert_array_equal(program.evaluate(given.cells, Residues(23)), given.cell_labels)
+
+
+def test_labels_of_two_tasks_have_no_law_unless_one_is_declared_wrong() -> None:
+    given = data("a + b", 37, 0.6, 0)
+    scores = np.eye(37, dtype=np.float32)[given.held_out_labels]
+    some = np.random.default_rng(0).random(len(given.labels)) < 0.2
+    mixed = np.where(some, given.inputs.prod(axis=1) % 37, given.labels)
+    for noise in (0.0, 0.2):
+        found = read_logits(given.held_out, scores, Residues(37), given.inputs, mixed, noise)
+        assert found.accepted is (noise > 0)
+
+
+def test_outputs_in_another_order_for_each_row_have_no_law() -> None:
+    for seed in range(4):
+        given = data("a + b", 37, 0.5, seed)
+        order = np.random.default_rng(seed).permuted(np.tile(np.arange(37), (37, 1)), axis=1)
+        scores = np.eye(37, dtype=np.float32)[order[given.held_out[:, 0], given.held_out_labels]]
+        for labels in (given.labels, order[given.inputs[:, 0], given.labels]):
+            assert not read_logits(given.held_out, scores, Residues(37), given.inputs, labels).accepted
+
+
+def test_predictors_of_three_inputs_are_refused(announce: Callable[[str, list[bool]], None]) -> None:
+    def lists(given: Data) -> np.ndarray:
+        return controls.eliminating(controls.reflected(given), jointly=True)
+
+    def either(given: Data) -> np.ndarray:
+        return controls.elsewhere(given, lists(given))
+
+    accepted: list[bool] = []
+    for seed in range(9):
+        p, rng = 7, np.random.default_rng(seed)
+        cells = rng.permutation(np.stack(np.meshgrid(*[np.arange(p)] * 3, indexing="ij"), -1).reshape(-1, 3))
+        labels = cells.sum(axis=1) % p if seed % 2 else cells.prod(axis=1) % p
+        n = (40, 100, 200)[seed % 3]
+        given = Data(p, cells[:n], labels[:n], cells[n:], labels[n:])
+        for scores in (controls.mirrors(given), lists(given), either(given), controls.nearest(given)):
+            found = read_logits(given.held_out, scores, Residues(p), given.inputs, given.labels)
+            accepted.append(found.accepted)
+    announce("predictors of three inputs", accepted)
