@@ -2,7 +2,7 @@
 
 To rule out what a cell's row or column has been seen to give needs no algorithm; with most cells given it leaves the
 right answer and few others, and a law can be put together from such lists. But it has no word on which of those that
-are left it is. Who has the algorithm tells them apart.
+are left it is. Who has the algorithm tells them apart. Who is blind to the order of the inputs keeps one list for both.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from synth.carrier import IntArray
 from synth.laws import Law
 from synth.products import ProductLaw
 
-TELLS = 5.0  # standard errors; networks with a law come to 25 and more, elimination to chance
+TELLS = (
+    5.0  # standard errors; networks with a law come to 25 and more (9 at .8 of a small square), elimination to chance
+)
 _MOST_CELLS = 2000  # that are looked at, which is plenty
 
 
