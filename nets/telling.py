@@ -15,9 +15,7 @@ from synth.carrier import IntArray
 from synth.laws import Law
 from synth.products import ProductLaw
 
-TELLS = (
-    5.0  # standard errors; networks with a law come to 25 and more (9 at .8 of a small square), elimination to chance
-)
+TELLS = 5.0  # standard errors; networks with a law come to 25 and more (9 with .8 of 23² cells), elimination to 0
 _MOST_CELLS = 2000  # that are looked at, which is plenty
 
 
