@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 CLOSE = 1.3  # steps whose ratio is less share a label
 LABELS = 12  # tokens that are named, at most
 AWAY = 0.11  # of the figure's reach: from a token, or a neighbour that lies further out, to its name
-SPREAD = 0.5  # of the figure's reach, how far out tokens must be in the mean to be told apart by name
+ORDERED = 0.9  # mean cosine of the tokens' angles to those of a circle, from which on they are told apart by name
 
 
 def spectrum(run: Footage, twin: Footage | None, title: str) -> Figure:
@@ -65,11 +65,13 @@ def circle(run: Footage, title: str) -> Figure:
         ring = seen.circle[_path(seen)]
         axes.plot(ring[:, 0], ring[:, 1], color=GREY, lw=0.5, zorder=1)
         axes.scatter(*seen.circle.T, s=9, color=BLUE, zorder=2, linewidths=0)
-        if float(np.hypot(*seen.circle.T).mean()) >= SPREAD * radius:
+        if _in_order(seen) >= ORDERED:
             _name_tokens(axes, seen, reach)
         axes.set_xlim(-reach, reach)
         axes.set_ylim(-reach, reach)
         axes.set_aspect("equal")
+        axes.xaxis.set_major_locator(MaxNLocator(4))
+        axes.yaxis.set_major_locator(MaxNLocator(4))
         axes.set_title(f"step {seen.step:,}")
         axes.set_xlabel("cosine direction")
     grid[0][0].set_ylabel("sine direction")
@@ -126,6 +128,13 @@ def _joined(seen: Portrait) -> str:
     if seen.dlog:
         return f"{k} of log x, tokens x joined in the order\u00a0of\u00a0{times}log\u00a0x"
     return f"{k}, tokens x joined in the order of\u00a0{times}f(x), where the law is f(a) + g(b)"
+
+
+def _in_order(seen: Portrait) -> float:
+    """How well the tokens' angles agree with the frequency's, turned or mirrored as they may be: from 0 to 1."""
+    angles = np.arctan2(*seen.circle.T)
+    expected = 2 * np.pi / seen.order * (seen.classes * seen.frequency % seen.order)
+    return max(float(np.abs(np.exp(1j * (angles + sign * expected)).mean())) for sign in (-1, 1))
 
 
 def _name_tokens(axes: Axes, seen: Portrait, reach: float) -> None:
