@@ -230,7 +230,7 @@ def _refined(
         exact: whether the scores are those of labels.
     """
     q, arity, size = len(table), len(tables), len(tables[0])
-    found = list(tables)
+    found, flat = list(tables), np.ascontiguousarray(scores).reshape(-1)
     settled = 0
     for step in range(_MAX_SWEEPS * arity):
         j = step % arity
@@ -241,7 +241,9 @@ def _refined(
         if len(sequence):
             if entries:
                 rest = reduce(lambda x, y: table[x, y], (x[sequence] for x in entries))
-                moved = np.take_along_axis(scores[sequence], table[rest], axis=1)  # what speaks for each entry
+                places = table.take(rest, axis=0)
+                places += sequence[:, None] * q
+                moved = flat.take(places)  # what speaks for each entry
             else:
                 moved = scores[sequence]
             starts = np.flatnonzero(np.diff(cells[sequence, j], prepend=-1))
