@@ -60,16 +60,27 @@ class AdamW:
         self._gradient, self._mean, self._square, self._scale = (torch.zeros_like(self._flat) for _ in range(4))
         self._average = self._flat.clone()
         shapes = {name: x.shape for name, x in weights.items()}
-        self.weights, self.gradients, self.averages = (
-            _views(flat, shapes) for flat in (self._flat, self._gradient, self._average)
+        self.weights, self.gradients, self.averages, self._squares = (
+            _views(flat, shapes) for flat in (self._flat, self._gradient, self._average, self._square)
         )
+        self._least = {name: self._flat.new_zeros(()) for name in shapes}
 
-    def update(self, rate: float) -> None:
-        """One step of size ``rate`` along the collected gradients, which are then cleared."""
+    def update(self, rate: float, common: bool = False) -> None:
+        """One step of size ``rate`` along the collected gradients, which are then cleared.
+
+        Args:
+            common: whether all numbers of one weight have one second moment, their mean, which never falls (as in
+                AMSGrad, Reddi et al. 2018): the step then points where the gradient's mean does, no axis of a matrix
+                is special, and a gradient that vanishes makes no longer steps.
+        """
         self.step += 1
         first, second = self.betas
         self._mean.lerp_(self._gradient, 1 - first)
         self._square.mul_(second).addcmul_(self._gradient, self._gradient, value=1 - second)
+        if common:
+            for name, square in self._squares.items():
+                self._least[name] = torch.maximum(square.mean(), self._least[name])
+                square.copy_(self._least[name])
         torch.sqrt(self._square, out=self._scale).mul_((1 - second**self.step) ** -0.5).add_(1e-8)
         if self._paces is None:
             self._flat.mul_(1 - rate * self.decay)
@@ -107,11 +118,12 @@ class AdamWRows:
         self._gradient, self._mean, self._square, self._scale = (torch.zeros_like(self._flat) for _ in range(4))
         self._average = self._flat.clone()
         shapes = {name: x.shape for name, x in weights.items()}
-        self.weights, self.gradients, self.averages = (
-            _columns(rows, shapes) for rows in (self._flat, self._gradient, self._average)
+        self.weights, self.gradients, self.averages, self._squares = (
+            _columns(rows, shapes) for rows in (self._flat, self._gradient, self._average, self._square)
         )
+        self._least = {name: self._flat.new_zeros(len(self._flat)) for name in shapes}
 
-    def update(self, rate: Tensor, shrink: Tensor, scale: Tensor, mean: Tensor) -> None:
+    def update(self, rate: Tensor, shrink: Tensor, scale: Tensor, mean: Tensor, common: Tensor | None = None) -> None:
         """One step along the collected gradients, which are then cleared; see ``AdamW.update`` and ``average``.
 
         Args:
@@ -119,10 +131,17 @@ class AdamWRows:
             shrink: what the weights keep under decay.
             scale: of the square roots, (1 - beta2^t)^-1/2.
             mean: how far the running means move towards the weights, 0 to 1.
+            common: 1 where all numbers of one weight have one second moment, 0 elsewhere; None where nowhere.
         """
         first, second = self.betas
         self._mean.lerp_(self._gradient, 1 - first)
         self._square.mul_(second).addcmul_(self._gradient, self._gradient, value=1 - second)
+        if common is not None:
+            for name, square in self._squares.items():
+                flag = common.reshape(-1, *[1] * (square.ndim - 1))
+                # Where nothing is common yet, or any more after a fresh start, the least is 0.
+                self._least[name] = torch.maximum(square.flatten(1).mean(1), self._least[name]) * common[:, 0]
+                square.lerp_(self._least[name].view_as(flag).expand_as(square), flag)
         torch.sqrt(self._square, out=self._scale).mul_(scale).add_(1e-8)
         torch.div(self._mean, self._scale, out=self._scale).mul_(rate)
         if self._paces is None:

@@ -89,6 +89,7 @@ def train_many(
     trained = [Network(architecture, {name: x[i] for name, x in rows.weights.items()}) for i in range(k)]
     parts = architecture, rows.weights, rows.gradients, recipes[0].smoothing
     differentiate = by_hand(*parts) or by_autograd(*parts)
+    sharing = any(recipe.common < 1 for recipe in recipes)
     at = [0] * k  # steps of each lane's attempt
     going = set(range(k))
     batch: tuple[Tensor, Tensor] | None = None
@@ -102,7 +103,7 @@ def train_many(
                     parts = [next(stream) for stream in streams]
                     batch = torch.stack([x for x, _ in parts]), torch.stack([y for _, y in parts])
                 loss, hits = differentiate(*batch)
-                rows.update(*columns)
+                rows.update(*columns[:4], columns[4] if sharing else None)
         assert batch is not None
         losses, counts, size = loss.tolist(), hits.tolist(), batch[1].shape[1]
         points: dict[int, Checkpoint | Diverged] = {}
@@ -129,8 +130,8 @@ def train_many(
 
 
 def _columns(recipes: Sequence[Recipe], at: Sequence[int], going: set[int], ahead: int) -> Tensor:
-    """What ``AdamWRows.update`` takes, for each of the next steps: shape (ahead, 4, k, 1). Ended lanes stand still."""
-    still = (0.0, 1.0, 1.0, 0.0)
+    """What ``AdamWRows.update`` takes, for each of the next steps: shape (ahead, 5, k, 1). Ended lanes stand still."""
+    still = (0.0, 1.0, 1.0, 0.0, 0.0)
     steps = [
         [_moves(recipe, at[i] + step) if i in going else still for i, recipe in enumerate(recipes)]
         for step in range(1, ahead + 1)
@@ -138,10 +139,11 @@ def _columns(recipes: Sequence[Recipe], at: Sequence[int], going: set[int], ahea
     return torch.tensor(steps, dtype=torch.float64).transpose(1, 2).float()[..., None].contiguous()
 
 
-def _moves(recipe: Recipe, step: int) -> tuple[float, float, float, float]:
+def _moves(recipe: Recipe, step: int) -> tuple[float, float, float, float, float]:
     rate, (first, second) = step_size(recipe, step), recipe.betas
     mean = min(1.0, recipe.window / (step + recipe.window)) if recipe.window else 1.0
-    return rate / (1 - first**step), 1 - rate * recipe.decay, (1 - second**step) ** -0.5, mean
+    common = float(step > recipe.common * recipe.steps)
+    return rate / (1 - first**step), 1 - rate * recipe.decay, (1 - second**step) ** -0.5, mean, common
 
 
 def by_autograd(architecture: Architecture, weights: Weights, gradients: Weights, smoothing: float) -> Differentiate:

@@ -108,7 +108,7 @@ def train(
                 for step in range(course.at + 1, course.target + 1):
                     bx, by = next(stream)
                     loss, hits = differentiate(bx, by)
-                    optimiser.update(step_size(recipe, step))
+                    optimiser.update(step_size(recipe, step), step > recipe.common * recipe.steps)
                     if recipe.window:
                         optimiser.average(recipe.window)
             accuracy = fairly(int(hits) / len(by), float(loss), Network(architecture, optimiser.weights), bx, by)

@@ -1,4 +1,4 @@
-"""AdamW: paces are step sizes of some weights' own, for one network and for many side by side."""
+"""AdamW: some weights' own paces, and second moments in common, for one network and for many side by side."""
 
 from __future__ import annotations
 
@@ -57,3 +57,53 @@ def test_side_by_side_paces_are_what_they_are_alone() -> None:
 def test_a_pace_that_is_not_positive_is_one_line() -> None:
     with pytest.raises(ValueError, match="AdamW: the pace of routes must be positive, got 0"):
         AdamW(first(), BETAS, DECAY, {"routes": 0.0})
+
+
+def turned(common: bool, angle: float, steps: int = 30) -> Tensor:
+    """A matrix on its way to a target, both turned by an angle, turned back."""
+    turn = torch.linalg.matrix_exp(angle * torch.tensor([[0.0, 1, 0], [-1, 0, 1], [0, -1, 0]]))
+    target = torch.tensor([[3.0, 0.1, 0], [0, -1, 0.2], [0.5, 0, 2]])
+    optimiser = AdamW({"W": torch.eye(3) @ turn}, BETAS, DECAY)
+    for _ in range(steps):
+        optimiser.gradients["W"].add_(optimiser.weights["W"] - target @ turn)
+        optimiser.update(RATE, common)
+    return optimiser.weights["W"] @ turn.T
+
+
+def test_with_moments_in_common_no_axis_is_special() -> None:
+    torch.testing.assert_close(turned(True, 0.7), turned(True, 0.0))
+    assert not torch.allclose(turned(False, 0.7), turned(False, 0.0), atol=0.01)
+
+
+def test_side_by_side_moments_are_shared_where_they_are_alone() -> None:
+    k, steps = 2, 20
+    generator = torch.Generator().manual_seed(1)
+    rows = AdamWRows({name: torch.stack([x] * k) for name, x in first().items()}, BETAS)
+    alone = [AdamW(first(), BETAS, DECAY) for _ in range(k)]
+    for step in range(1, steps + 1):
+        flags = [step > 5, False]
+        for name, gradient in rows.gradients.items():
+            noise = torch.randn(gradient.shape, generator=generator)
+            gradient.add_(noise)
+            for one, part in zip(alone, noise, strict=True):
+                one.gradients[name].add_(part)
+        columns = RATE / (1 - BETAS[0] ** step), 1 - RATE * DECAY, (1 - BETAS[1] ** step) ** -0.5, 1.0
+        rows.update(*(torch.full((k, 1), x) for x in columns), torch.tensor([[float(x)] for x in flags]))
+        for one, flag in zip(alone, flags, strict=True):
+            one.update(RATE, flag)
+    for name, weights in rows.weights.items():
+        torch.testing.assert_close(weights, torch.stack([one.weights[name] for one in alone]))
+    assert not torch.allclose(rows.weights["routes"][0], rows.weights["routes"][1], atol=0.01)
+
+
+def test_moments_in_common_never_fall() -> None:
+    """A gradient a thousand times as small makes a step a thousand times as small."""
+    optimiser = AdamW({"W": torch.ones(4)}, (0.0, 0.5), 0.0)
+    sizes: list[float] = []
+    for size in [1.0] * 30 + [1e-3] * 30:
+        before = optimiser.weights["W"].clone()
+        optimiser.gradients["W"].fill_(size)
+        optimiser.update(RATE, True)
+        sizes.append(float((before - optimiser.weights["W"]).mean()))
+    assert sizes[29] == pytest.approx(RATE, rel=1e-3)
+    assert sizes[-1] == pytest.approx(1e-3 * RATE, rel=1e-2)

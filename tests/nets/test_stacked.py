@@ -39,7 +39,11 @@ def test_each_lane_trains_as_it_does_alone(name: str, batch: int) -> None:
     given = [data("a + b", 7, 0.6, seed) for seed in SEEDS]
     kind = architecture(name, 7, 2)
     plan = Recipe(rate=0.01, decay=1.0, steps=25, batch=batch, smoothing=0.1, pace=0.3)
-    plans = [plan, replace(plan, rate=0.02, steps=17, window=0.0, attempts=2), replace(plan, decay=2.0, warmup=3)]
+    plans = [
+        plan,
+        replace(plan, rate=0.02, steps=17, window=0.0, attempts=2),
+        replace(plan, decay=2.0, warmup=3, common=0.4),
+    ]
     together = many(kind, given, plans, watched=given[0].cells)
     for i, (one, seed) in enumerate(zip(given, SEEDS, strict=True)):
         alone = list(train(kind, one.inputs, one.labels, plans[i], seed, watched=given[0].cells))
