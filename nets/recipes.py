@@ -106,6 +106,10 @@ def widths(
         return options
     if symmetric is not None and name in ("quadratic", "relu", "transformer"):
         options["separate"] = not symmetric
+    if name == "quadratic" and arity == 2 and size % 2 == 0:
+        # Where inputs differ by half the modulus, the odd waves of one table cancel before they are squared, and the
+        # even ones tell the result modulo half the modulus only.
+        options["separate"] = True
     examples = _per_token(size, arity, n)
     if name == "bilinear":
         options |= {
@@ -216,9 +220,7 @@ def delayed(architecture: Architecture, n: int) -> Recipe:
     scale = 24 / _per_token(architecture.size, architecture.arity, n)
     plain = Recipe(rate=0.01, decay=0.3 * scale, steps=6000, cooldown=0.6, window=0.0, settle=1.0)
     if architecture.name == "relu":
-        return replace(
-            plain, rate=0.04, decay=0.2 * scale, steps=5000, betas=(0.9, 0.999), settle=0.0, smoothing=0.0015
-        )
+        return replace(plain, rate=0.04, decay=0.2 * scale, steps=5000, betas=(0.9, 0.999), settle=0.0, smoothing=0.001)
     if architecture.name == "quadratic":
         return replace(plain, decay=0.4 * scale, smoothing=3e-5)
     if architecture.name == "transformer":  # with few examples it takes more decay to generalise everywhere
