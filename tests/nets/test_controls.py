@@ -20,10 +20,10 @@ NETWORKS: dict[str, tuple[Control, int, int]] = {  # each with the seeds of the 
 }
 COMPOSITE: dict[str, tuple[tuple[Control, int], ...]] = {
     "untrained networks": tuple(
-        (partial(controls.untrained, p=m), seeds) for m, seeds in ((15, 38), (21, 5), (24, 5), (30, 2), (35, 2))
+        (partial(controls.untrained, p=m), seeds) for m, seeds in ((10, 26), (15, 16), (21, 4), (24, 4), (30, 2))
     ),
     "networks of random labels": tuple(
-        (partial(controls.of_random_labels, p=m), seeds) for m, seeds in ((15, 44), (21, 4), (24, 4))
+        (partial(controls.of_random_labels, p=m), seeds) for m, seeds in ((10, 24), (15, 22), (21, 3), (24, 3))
     ),
     "memorising networks": (
         (partial(controls.memorising, p=15, targets=BOTH), 25),
