@@ -168,22 +168,21 @@ def fast(architecture: Architecture, n: int) -> Recipe:
 def sparse(architecture: Architecture, n: int) -> Recipe:
     """A transformer of three to five frequencies: a clean circuit, where ``fast`` leaves a dozen. Others as ``fast``.
 
-    A product of many matrices has the lower a rank the more each is decayed, which leaves few frequencies, and takes
-    one of its two dimensions from the weakest of them where attention moves at full pace. A little smoothing asks for
-    no more than the right answers need, and goes on asking. It takes its time, for what is no wave of the law fades
-    long after the answers are exact. Meant for tasks that are blind to their inputs' order, from 25 examples a token
-    on; chosen at p = 83 and 101.
+    A product of many matrices has the lower a rank the more each is decayed: attention at full pace leaves few
+    frequencies, and next to nothing of the others in its tables. Steps that never grow again let it come to rest, where
+    others jump and lose one of a circle's two dimensions. A little smoothing asks for no more than the right answers
+    need, and goes on asking. It takes its time, for what is no wave of the law fades long after the answers are exact.
+    Meant for tasks that are blind to their inputs' order, from 25 examples a token on; chosen at p = 83 and 101.
     """
     if architecture.name != "transformer":
         return fast(architecture, n)
     return Recipe(
         rate=0.01,
         decay=min(3.0, max(0.5, 33 / _per_token(architecture.size, architecture.arity, n))),
-        steps=1600,
+        steps=2000,
         betas=(0.9, 0.99),
         settle=0.0,
-        smoothing=0.005,
-        pace=0.1,
+        smoothing=0.004,
         common=0.1,
     )
 
