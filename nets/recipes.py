@@ -124,7 +124,7 @@ def widths(
             options |= {"d": 128, "values": 2.0, "attention": 0.01 if symmetric is False else 0.1}
             place = 0.0 if symmetric is not None else 1.0  # separate tables have no need of it
         else:
-            options |= {"h": 256, "attention": 0.1 if symmetric else 0.3}
+            options |= {"d": 128, "h": 256, "attention": 0.1 if symmetric else 0.3}
             place = 1.0
         # Where the order of the inputs is nothing, positions would only help to memorise.
         options |= {"positions": symmetric is not True, "place": place}

@@ -103,7 +103,8 @@ def train_many(
                     parts = [next(stream) for stream in streams]
                     batch = torch.stack([x for x, _ in parts]), torch.stack([y for _, y in parts])
                 loss, hits = differentiate(*batch)
-                rows.update(*columns[:4], columns[4] if sharing else None)
+                rate, shrink, scale, mean, common = columns.unbind()
+                rows.update(rate, shrink, scale, mean, common if sharing else None)
         assert batch is not None
         losses, counts, size = loss.tolist(), hits.tolist(), batch[1].shape[1]
         points: dict[int, Checkpoint | Diverged] = {}

@@ -9,7 +9,7 @@ from bench.limits import DECAY, RATE, STEPS, WIDTH
 from bench.method import Inapplicable, Problem
 from bench.networks import Settings, trained
 
-D, HEADS = {"fast": 128, "sparse": 64, "delayed": 128}, 4
+D, HEADS = 128, 4
 
 
 def settings(
@@ -30,8 +30,8 @@ def settings(
 
 
 def check(size: int, arity: int, given: Mapping[str, Any]) -> None:
-    """Heads share the width; what is not given is the recipe's, named here so that torch is not needed."""
-    d, heads = given.get("d", D[given.get("recipe", "fast")]), given.get("heads", HEADS)
+    """Heads share the width; what is not given is the recipes', named here so that torch is not needed."""
+    d, heads = given.get("d", D), given.get("heads", HEADS)
     if d % heads:
         raise ValueError(f"expected d to be a multiple of heads, got d = {d} and heads = {heads}")
 

@@ -91,7 +91,7 @@ REFUSED = [
     ("relu:d=-1", "from 1"),
     ("quadratic:h=1e3", "an integer"),
     ("transformer:heads=3", "d = 128 and heads = 3"),
-    ("transformer:heads=128:recipe=sparse", "d = 64 and heads = 128"),
+    ("transformer:heads=96:recipe=sparse", "d = 128 and heads = 96"),
     ("transformer:d=66", "d = 66 and heads = 4"),
     ("transformer+law:heads=5:d=64", "heads = 5"),
     ("transformer:heads=0", "from 1"),

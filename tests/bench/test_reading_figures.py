@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from test_networks import candidates, problem_of
 
+from nets.circuit import read_circuit
 from nets.faithful import filtered
 from nets.keys import key_frequencies
 from nets.law import read_law
 from nets.models import architecture
-from nets.profile import profile
 from nets.recipes import recipe, widths, worth
 from nets.train import train
 from synth.carrier import Residues
@@ -94,13 +94,17 @@ def test_a_sparse_transformer_at_p_113_stands_on_its_key_frequencies(say: Say) -
         return float((changed.predict(cells) == truth[problem.held_out]).mean())
 
     kept, gone, random = accuracy(keys, keep=True), accuracy(keys, keep=False), accuracy(others, keep=False)
-    explained = profile(law, cells, logits).explained
+    circuit = read_circuit(law, cells, logits)
     say(
-        f"transformer p=113 f=.3, sparse: {len(keys)} frequencies, {explained:.3f} of the variance; kept alone "
-        f"{kept:.3f}, removed {gone:.3f}, as many others removed {random:.3f}",
+        f"transformer p=113 f=.3, sparse: {len(keys)} frequencies, {circuit.claim.explained:.3f} of the variance, "
+        f"{circuit.claim.interaction:.3f} of what depends on both inputs; kept alone {kept:.3f}, removed {gone:.3f}, "
+        f"as many others removed {random:.3f}",
     )
+    assert set(circuit.circuit.frequencies) == set(keys)
     assert len(keys) <= 6
-    assert explained > 0.88
+    assert circuit.claim.interaction >= 0.95
+    assert circuit.claim.explained >= 0.92
+    assert circuit.claimed
     assert kept >= 0.99
-    assert gone < 0.05
+    assert gone < 0.03
     assert random > 0.98
