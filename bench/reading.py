@@ -221,7 +221,12 @@ class Reader:
             **{
                 f"{name}_{measure}": value
                 for name, claim in (("circuit", found.claim), ("delta", found.delta), ("peaks", found.peaks))
-                for measure, value in (("explained", claim.explained), ("worst", claim.worst), ("rest", claim.rest))
+                for measure, value in (
+                    ("explained", claim.explained),
+                    ("interaction", claim.interaction),
+                    ("worst", claim.worst),
+                    ("rest", claim.rest),
+                )
             },
         }
 
