@@ -90,7 +90,7 @@ class Reader:
         since = time.perf_counter()
         ties = self._ties(point, self._agreement(point)) if shown and (fresh or ended) else None
         self.seconds += time.perf_counter() - since
-        network, domain = point.network, self.problem.domain
+        network, domain, carrier = point.network, self.problem.domain, self.problem.carrier
         reading = self.reading
 
         def predict() -> IntArray:
@@ -98,6 +98,9 @@ class Reader:
             if not shown or reading is None:
                 return answers
             said = reading.law.predict(domain)
+            program = self._program_of(reading)
+            if program is not None and (said < 0).any():  # elements that no example has: the closed form knows them
+                said = np.where(said < 0, program.evaluate(domain, carrier), said)
             return np.where(said < 0, answers, said)
 
         distribution = None if shown else network.logits

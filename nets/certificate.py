@@ -91,7 +91,7 @@ def certify(network: Network, cells: IntArray, answers: IntArray, unit: float = 
     except (NoBound, TypeError, RuntimeError, ValueError, AssertionError, AttributeError) as reason:
         nan, what = float("nan"), "" if isinstance(reason, NoBound) else f"{type(reason).__name__}: "
         why = " ".join(f"{what}{reason}".split())[:200]
-        return Certificate(False, nan, nan, nan, 0, None, f"no bound for {network.architecture.name}: {why}")
+        return Certificate(False, nan, nan, nan, 0, None, f"no bound for {type(network.architecture).__name__}: {why}")
     cause = ""
     if failure is not None:
         cause = "another answer" if margin < 0 else "a margin within rounding"

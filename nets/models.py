@@ -121,7 +121,7 @@ def _changes(cls: type, base: type) -> bool:
         hasattr(base, name)
         and name not in FREE
         and not name.startswith("__")
-        and (callable(value) or isinstance(value, property | staticmethod | classmethod))
+        and (callable(value) or hasattr(value, "__get__"))
         for x in before
         for name, value in vars(x).items()
     )

@@ -20,7 +20,6 @@ from synth.spectral import additive_tables, zero_elements
 Array = npt.NDArray[np.float64]
 _TRIES = 16  # outputs that a first one is shifted to: of a composite order some shifts are no generators
 _FAILURES = 6  # tries that come to nothing
-_UNEVEN = 12  # tries that come to what no shift is: laws that were read had 11 such before them at most
 _SWEEPS = 8
 _MOST = 1 << 23  # floats of evidence at once
 _LARGE = 80  # classes, beyond which a try is dear and two failures are enough
@@ -109,7 +108,7 @@ def _cycle(cells: IntArray, values: Array, size: int) -> IntArray | None:
     moved = torch.empty_like(by_output)
     start = int(np.argmax((values**2).sum(axis=0)))
     others = [x for x in np.argsort(-(values**2).sum(axis=0), kind="stable").tolist() if x != start]
-    failures = uneven = 0
+    failures = 0
     for x in others[:_TRIES]:
         pairs = dense[:, start] @ dense[:, x].T
         shift: IntArray = np.zeros(0, dtype=np.int64)
@@ -136,21 +135,7 @@ def _cycle(cells: IntArray, values: Array, size: int) -> IntArray | None:
             classes[at], at = step, int(shift[at])
         if (classes >= 0).all():
             return classes
-        uneven += _uneven(shift)
-        if uneven >= _UNEVEN:
-            break
     return None
-
-
-def _uneven(shift: IntArray) -> bool:
-    """Whether its cycles differ in length, which those of a shift by a number of classes never do."""
-    left, lengths = set(range(len(shift))), set[int]()
-    while left:
-        at, before = left.pop(), len(left)
-        while (at := int(shift[at])) in left:
-            left.remove(at)
-        lengths.add(before - len(left))
-    return len(lengths) > 1
 
 
 def _matching(votes: npt.NDArray[np.floating[Any]]) -> IntArray:

@@ -39,6 +39,20 @@ def addition() -> tuple[Problem, IntArray]:
     return problem_of("modadd", 0.5)
 
 
+def test_a_decoder_answers_by_its_program_where_the_law_knows_no_entry() -> None:
+    """An element that no example has at some place has no entry, and the half-trained network guesses there."""
+    for seed in range(20):
+        problem, truth = problem_of("modadd", 0.2, p=24, seed=seed)
+        if all(len(np.unique(x)) == 24 for x in problem.inputs.T):
+            continue
+        *_, (last, answers) = candidates("bilinear+law", problem, seed)
+        if last.program is not None:
+            np.testing.assert_array_equal(answers, last.program.evaluate(problem.domain, problem.carrier))
+            np.testing.assert_array_equal(answers, truth)
+            return
+    pytest.fail("no law was read where an element is missing")
+
+
 @pytest.mark.parametrize("name", ["bilinear", "transformer"])
 def test_a_plain_row_ends_exact_with_its_own_program(name: str) -> None:
     problem, truth = problem_of("modadd", 0.8)

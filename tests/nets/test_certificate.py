@@ -179,7 +179,7 @@ def test_a_users_network_is_enclosed_as_it_stands_or_told_what_has_no_bound() ->
     assert certify(fresh(Odd(7, 1, softly=True), 0), cells, np.arange(7)).holds
     found = certify(fresh(Odd(7, 1), 0), cells, np.arange(7))
     assert not found.holds
-    assert found.cause == "no bound for odd: the operation tanh"
+    assert found.cause == "no bound for Odd: the operation tanh"
     assert np.isnan(found.ratio)
 
 
