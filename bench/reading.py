@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from nets.train import Checkpoint
 
 AGREES = 0.99  # on held-out cells, for a row to show a program as its network's
-RETRY = 1.2  # a law is looked for again after this many times the steps
+RETRY = 1.12  # a law is looked for again after this many times the steps
 RETRY_RELABELLED = 4  # and with its outputs in any order, which takes six times as long, after so many times
 CALM = 0.02  # a network that agrees with a law changes no more of its answers than this from checkpoint to checkpoint
 MOST_DESCRIBED = 1 << 21  # logits of the examples: a two-part code evaluates the network some 15 times on them
