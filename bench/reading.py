@@ -92,13 +92,13 @@ class Reader:
         self.seconds += time.perf_counter() - since
         network, domain, carrier = point.network, self.problem.domain, self.problem.carrier
         reading = self.reading
+        program = self._program_of(reading) if shown and reading is not None else None
 
         def predict() -> IntArray:
             answers = network.predict(domain)
             if not shown or reading is None:
                 return answers
             said = reading.law.predict(domain)
-            program = self._program_of(reading)
             if program is not None and (said < 0).any():  # elements that no example has: the closed form knows them
                 said = np.where(said < 0, program.evaluate(domain, carrier), said)
             return np.where(said < 0, answers, said)
