@@ -23,7 +23,6 @@ from synth.carrier import IntArray
 from synth.laws import Law
 from synth.products import ProductLaw, joined
 
-KEY_SHARE = 0.95  # key irreps: the fewest that carry this share of what a group's law explains
 DRAWS = 3  # of noise, that the control of equal energy is averaged over
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from nets.cycles import Cycles
 from nets.models import FloatArray
 from synth.carrier import IntArray
 from synth.laws import Law
@@ -32,11 +33,10 @@ def profile(law: Law, cells: IntArray, logits: FloatArray) -> Profile:
     discrete-log basis the logit of 0 is averaged beside them, and cells with a zero factor by themselves.
     """
     centred = logits - logits.mean(axis=1, keepdims=True, dtype=np.float64)
-    entries = np.stack([table[cells[:, j]] for j, table in enumerate(law.tables)])
-    usual = (entries >= 0).all(axis=0)
-    total = entries[:, usual].sum(axis=0) % law.order
-    doubled = np.concatenate([centred[usual][:, law.decode]] * 2, axis=1)
-    shifted = np.lib.stride_tricks.sliding_window_view(doubled, law.order, axis=1)[np.arange(len(total)), total]
+    cycles = Cycles.of(law)
+    entries, usual = cycles.entries(cells)
+    total = cycles.number(entries[:, :, usual].sum(axis=0))
+    shifted = cycles.aligned(centred[usual][:, law.decode], total)
     classes = shifted.mean(axis=0) if len(total) else np.zeros(law.order)
     explained = len(total) * float((classes**2).sum())
     others = np.setdiff1d(np.arange(logits.shape[1]), law.decode)
